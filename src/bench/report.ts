@@ -1,0 +1,93 @@
+/** The Report: what was measured, the checks, the verdict, the seed. */
+
+import type { FaultWindow, InvariantResult } from '../checkers/invariant.ts';
+import type { Phase } from './workload.ts';
+
+/** Exit codes: pass 0, fail 99, inconclusive and invalid 98. */
+export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
+
+export interface Percentiles {
+  readonly count: number;
+  readonly minMs: number;
+  readonly meanMs: number;
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly maxMs: number;
+}
+
+/** One part's figures over one phase. */
+export interface LoadFigures {
+  readonly part: string;
+  readonly phase: Phase;
+  readonly durationMs: number;
+  readonly offeredPerSecond: number;
+  readonly achievedPerSecond: number;
+  readonly sent: number;
+  readonly correct: number;
+  /** Answered wrongly, refused, reset or timed out. */
+  readonly failed: number;
+  /** Sent later than 1 ms (or the pacer's own grain) after the intended time. */
+  readonly late: number;
+  /** Never sent: no connection was free within the time-out. */
+  readonly dropped: number;
+  readonly byStatus: Readonly<Record<string, number>>;
+  /** From the intended send time. */
+  readonly latency: Percentiles;
+}
+
+export interface CheckResult {
+  /** As in the threshold, e.g. `http_req_duration{part:limiter}: p(99)<50`. */
+  readonly name: string;
+  /** The dsp.yaml key it follows from, or `slo`. */
+  readonly from: string;
+  readonly verdict: Verdict;
+  readonly measured: number | null;
+  readonly bound: number;
+  readonly unit: string;
+  readonly note: string;
+}
+
+export interface FaultRecord extends FaultWindow {
+  readonly witness: string;
+  /** From the fault to the first moment after which no request fails; null when not seen. */
+  readonly recoveredMs: number | null;
+}
+
+export interface Report {
+  readonly schemaVersion: 1;
+  readonly dspVersion: string;
+  readonly name: string;
+  readonly target: 'local';
+  readonly scale: number;
+  readonly seed: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly verdict: Verdict;
+  /** Why the verdict is what it is, worst first. */
+  readonly reasons: readonly string[];
+  readonly checks: readonly CheckResult[];
+  readonly invariants: readonly (InvariantResult & { readonly part: string })[];
+  readonly faults: readonly FaultRecord[];
+  readonly figures: readonly LoadFigures[];
+  /** Per part, per second of the run: for the charts. */
+  readonly series: readonly {
+    readonly part: string;
+    readonly second: readonly number[];
+    readonly sent: readonly number[];
+    readonly failed: readonly number[];
+    readonly p50Ms: readonly (number | null)[];
+    readonly p99Ms: readonly (number | null)[];
+  }[];
+  /** Percentile curve of the steady phase per part: [quantile, ms]. */
+  readonly curves: readonly { readonly part: string; readonly points: readonly (readonly [number, number])[] }[];
+  readonly machine: {
+    readonly cpus: number;
+    readonly model: string;
+    readonly memoryMiB: number;
+    readonly node: string;
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * What a pattern's workload.ts default-exports: the operations that a bench sends to a part, and how to read the
+ * answers. It runs in generator threads; nothing of it does I/O, and chance is passed in.
+ */
+
+import type { Json } from '../../stacks/topology.ts';
+import type { Random } from '../random.ts';
+import type { Requirements } from '../requirements/requirements.ts';
+
+export interface WorkloadContext {
+  readonly part: string;
+  readonly sizing: Json;
+  readonly options: Readonly<Record<string, Json>>;
+  readonly requirements: Requirements;
+  /** Operations per second that this run offers, by operation, all workers together. */
+  readonly offeredLoad: Readonly<Record<string, number>>;
+  readonly seed: number;
+  /** Workers share the key space by index: two workers never write one key. */
+  readonly workerIndex: number;
+  readonly workerCount: number;
+}
+
+/** An HTTP/1.1 request, target path and all. */
+export interface WorkloadRequest {
+  readonly operation: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** For the history: the key acted on, and a number whose meaning is the workload's (version written, cost). */
+  readonly key: string;
+  readonly value: number;
+}
+
+export interface WorkloadResponse {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** `ok`: took effect; `fail`: certainly did not; `unknown`: may have (time-out, connection lost, 5xx to a write). */
+export type Outcome = 'ok' | 'fail' | 'unknown';
+
+export interface Judgement {
+  readonly outcome: Outcome;
+  /** The answer was one that a correct system may give (a 429 of a limiter is). False counts as a failed request. */
+  readonly correct: boolean;
+  /** For the history, meaning as for `value`: version read, 1 admitted or 0 denied. */
+  readonly result: number;
+}
+
+export interface WorkloadRun {
+  /** Values for `operation` are drawn by the run in proportion to the offered load. */
+  next(operation: string, random: Random): WorkloadRequest;
+  /** `response` is null when none came (refused, reset, time-out). */
+  judge(request: WorkloadRequest, response: WorkloadResponse | null): Judgement;
+}
+
+export interface Workload {
+  create(context: WorkloadContext): WorkloadRun;
+  /** Requests that read back everything a run may have written, sent after recovery, given the keys of the history. */
+  finalReads(context: WorkloadContext, keys: readonly string[]): readonly WorkloadRequest[];
+  /** Requests sent one after another before warm-up (to fill a store so that reads hit). */
+  prepare?(context: WorkloadContext): readonly WorkloadRequest[];
+}
+
+/** One operation as it happened. Times are ms of the clock that all workers share. */
+export interface HistoryEntry {
+  readonly part: string;
+  readonly operation: string;
+  readonly key: string;
+  readonly value: number;
+  /** When the request's bytes were handed to the socket; invariants count from here. */
+  readonly sentMs: number;
+  /** Null when no answer came. */
+  readonly answeredMs: number | null;
+  readonly outcome: Outcome;
+  readonly result: number;
+  readonly phase: Phase;
+}
+
+export type Phase = 'prepare' | 'warmup' | 'steady' | 'fault' | 'recover' | 'final';

@@ -1,0 +1,60 @@
+/** What a pattern's invariants.ts default-exports: properties of the recorded history that hold whatever the scale. */
+
+import type { Json } from '../../stacks/topology.ts';
+import type { HistoryEntry } from '../bench/workload.ts';
+import type { Instance } from '../deploy/deployment.ts';
+import type { Requirements } from '../requirements/requirements.ts';
+
+/** A fault as it was injected. */
+export interface FaultWindow {
+  readonly kind: 'kill' | 'pause';
+  readonly instance: string;
+  readonly set: string;
+  readonly part: string;
+  /** Same clock as the history. */
+  readonly startMs: number;
+  /** When the heal was complete: the process is back and ready. */
+  readonly healedMs: number;
+  readonly hit: boolean;
+}
+
+export interface CheckInput {
+  readonly part: string;
+  readonly sizing: Json;
+  readonly options: Readonly<Record<string, Json>>;
+  readonly requirements: Requirements;
+  /** Of this part only, in order of `sentMs`. Final reads have phase `final`. */
+  readonly history: readonly HistoryEntry[];
+  readonly faults: readonly FaultWindow[];
+  /** What {@link Invariants.probe} returned after the final reads; null when not probed. */
+  readonly probe: Json;
+}
+
+export interface InvariantResult {
+  readonly id: string;
+  readonly title: string;
+  /** `unexercised`: nothing in the history could have broken it, so it says nothing. */
+  readonly verdict: 'held' | 'violated' | 'unexercised';
+  /** How many windows, writes, … were checked. */
+  readonly checked: number;
+  /** At most ten, worst first, each a sentence with its numbers. */
+  readonly violations: readonly string[];
+  readonly violationCount: number;
+  /** What holding it means in numbers, e.g. declared slack and worst window seen. */
+  readonly note: string;
+}
+
+/** How the bench finds whom to hit: engines of one set, with the role that each has at this moment. */
+export interface FaultTarget {
+  /** As the user names it: `--fault kill:<part>.<role>`, e.g. `primary`, `instance`. */
+  readonly role: string;
+  /** The instances that have this role now. */
+  find(instances: readonly Instance[]): Promise<readonly string[]>;
+}
+
+export interface Invariants {
+  check(input: CheckInput): readonly InvariantResult[];
+  /** Looks at the running part itself (slots covered, one owner a key). */
+  probe?(instances: readonly Instance[]): Promise<Json>;
+  readonly faultTargets: readonly FaultTarget[];
+}

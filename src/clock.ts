@@ -1,0 +1,25 @@
+/** The only owner of time in src: everything else is given a {@link Clock}. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface Clock {
+  /** Wall-clock time in ms since 1970. */
+  nowMs(): number;
+  /** A monotonic time in ms with a fraction; only differences mean anything. */
+  monotonicMs(): number;
+  /** Resolves after `durationMs`; rejects with the signal's reason when aborted. */
+  sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  async sleep(durationMs, signal) {
+    await delay(durationMs, undefined, signal ? { signal } : {});
+  },
+};
+
+/** Wall-clock ms minus monotonic ms: threads of one process share it, so their records compare. */
+export function monotonicOriginMs(): number {
+  return performance.timeOrigin;
+}

@@ -1,0 +1,235 @@
+/** What templates/<pattern>/ imports of src: the contract of a pattern, and nothing else of src. */
+
+import type { Json, Topology, Value } from '../stacks/topology.ts';
+import type { Requirements } from './requirements/requirements.ts';
+
+export type * from '../stacks/topology.ts';
+export type * from './bench/workload.ts';
+export type * from './checkers/invariant.ts';
+export type { ConsistencyLevel, Interval, OperationsEffort, Requirements } from './requirements/requirements.ts';
+
+/** Where a figure comes from: a documented guess, someone's publication, or a measurement on the user's system. */
+export type Source = 'prior' | 'published' | 'measured';
+
+export interface ServiceTime {
+  readonly meanUs: number;
+  /** Squared coefficient of variation of the service time: 1 exponential, 0 constant. */
+  readonly scv: number;
+  readonly source: Source;
+  /** Where the figure was read or measured. */
+  readonly citation: string;
+}
+
+/** One machine size on offer. */
+export interface Machine {
+  readonly name: string;
+  readonly vcpus: number;
+  readonly memoryGiB: number;
+  readonly usdPerMonth: number;
+}
+
+export interface Hardware {
+  readonly machines: readonly Machine[];
+  /** Round trip between two machines of one zone, between zones. */
+  readonly roundTripMs: { readonly sameZone: number; readonly crossZone: number };
+  /** Probability that one machine is down at a moment. */
+  readonly machineUnavailability: number;
+  readonly prices: { readonly source: string; readonly date: string };
+}
+
+/** Interfaces between parts, by name (`kv`, …): what one part offers and another asks for. */
+export interface Guarantees {
+  /** Keys are dropped when memory is full. */
+  readonly evicts: boolean;
+  /** `none`: a restart is empty; `disk`: an append-only file. */
+  readonly durability: 'none' | 'disk';
+  /** Copies of each key beyond the first. */
+  readonly replicas: number;
+  /** Scripts run atomically over keys of one hash tag. */
+  readonly atomicScripts: boolean;
+  /** The client can wait for a replica's acknowledgement before it answers. */
+  readonly waitsForReplica: boolean;
+  /** A single fault's loss of acknowledged writes, in ms before the fault, without waiting for a replica. */
+  readonly failoverLossMs: number;
+  /** How long a key is unavailable when its machine is lost. */
+  readonly failoverMs: number;
+}
+
+/** Who asks a capability for what. The user's own use is a demand too, `from: 'user'`. */
+export interface Demand {
+  readonly capability: string;
+  /** A part's name, or `user`. */
+  readonly from: string;
+  /** At peak, high bound of the interval. */
+  readonly readPerSecond: number;
+  readonly writePerSecond: number;
+  readonly payloadBytes: number;
+  readonly totalMiB: number;
+  /** The share of the p99 that the provider may use. */
+  readonly p99Ms: number;
+  /** Each named guarantee must be met: booleans and names equal, `replicas` at least, the *Ms at most. */
+  readonly guarantees: Partial<Guarantees>;
+}
+
+/** What did not fit, and why: a value, never an exception. */
+export interface Excuse {
+  /** What was rejected: `<pattern>` or `<pattern>: <variant>`. */
+  readonly option: string;
+  readonly reason: string;
+  /** The resource or requirement that it broke on. */
+  readonly bottleneck: string;
+  readonly numbers: Readonly<Record<string, number>>;
+  /** The requirement (dsp.yaml key) to relax, and the value from which on it fits, where that is known. */
+  readonly relax?: { readonly key: string; readonly to: Json };
+}
+
+/** Why something is as it is: one line with the number that decided it. */
+export interface Decision {
+  readonly about: string;
+  readonly chosen: string;
+  readonly because: string;
+  readonly numbers: Readonly<Record<string, number>>;
+  /** The dsp.yaml keys that it follows from. */
+  readonly from: readonly string[];
+  readonly source?: Source;
+}
+
+/** What the plan expects to be measured. `margin` = bound ÷ predicted (≥ 1 fits); the least is shown. */
+export interface Prediction {
+  readonly metric: string;
+  readonly predicted: number;
+  readonly bound: number;
+  readonly unit: string;
+  readonly margin: number;
+}
+
+export interface SizeInput {
+  readonly requirements: Requirements;
+  /** The capability demands that this part is to serve; empty for a part that offers none. */
+  readonly demands: readonly Demand[];
+  /** This pattern's answers, validated by its questions: `requirements.options[need]` with defaults filled in. */
+  readonly options: Readonly<Record<string, Json>>;
+  readonly hardware: Hardware;
+  /** Measured service times by name, which replace the pattern's priors. */
+  readonly measured: Readonly<Record<string, ServiceTime>>;
+}
+
+/** A part's size as the plan keeps it: JSON that the pattern itself reads back. */
+export interface Sized<S extends Json> {
+  readonly kind: 'sized';
+  readonly sizing: S;
+  /** Machines it needs by name of {@link Machine}. */
+  readonly machines: readonly { readonly machine: string; readonly count: number; readonly for: string }[];
+  /** What it asks of other parts. `from` is filled in by the planner. */
+  readonly demands: readonly Omit<Demand, 'from'>[];
+  readonly decisions: readonly Decision[];
+  readonly predictions: readonly Prediction[];
+  readonly rejected: readonly Excuse[];
+  /** What it offers under each capability it provides, once sized so. */
+  readonly guarantees: Readonly<Record<string, Guarantees>>;
+}
+
+/** No variant fits: every one with its excuse, the nearest first. */
+export interface Unsized {
+  readonly kind: 'unsized';
+  readonly rejected: readonly [Excuse, ...Excuse[]];
+}
+
+/** How a consumer reaches a provider: environment for the consumer's processes, by the capability's convention in kit. */
+export interface Binding {
+  readonly part: string;
+  readonly env: Readonly<Record<string, Value>>;
+  /** Ids that must be ready or done before the consumer starts. */
+  readonly dependsOn: readonly string[];
+  readonly guarantees: Guarantees;
+}
+
+/** A question of the interview that only this pattern asks. */
+export interface Question {
+  readonly key: string;
+  readonly ask: string;
+  /** One line: which decision it feeds. */
+  readonly feeds: string;
+  readonly type:
+    | {
+        readonly kind: 'number';
+        readonly min: number;
+        readonly max: number;
+        readonly integer: boolean;
+        readonly unit: string;
+      }
+    | { readonly kind: 'choice'; readonly choices: readonly { readonly value: string; readonly words: string }[] }
+    | { readonly kind: 'confirm' };
+  /** What "don't know" and --yes take. */
+  readonly prior: Json;
+  readonly priorSource: string;
+}
+
+export interface PartContext<S extends Json> {
+  /** The part's name in the plan, e.g. `store`; its files are in parts/<name>/. */
+  readonly name: string;
+  readonly sizing: S;
+  readonly requirements: Requirements;
+  readonly options: Readonly<Record<string, Json>>;
+  /** By capability. */
+  readonly bindings: Readonly<Record<string, Binding>>;
+}
+
+/** A file written once a part, under parts/<part>/: a Handlebars template of the pattern's config/ and its typed values. */
+export interface PartFile {
+  /** Relative to parts/<part>/. */
+  readonly path: string;
+  /** Relative to templates/<pattern>/config/. */
+  readonly template: string;
+  readonly values: Readonly<Record<string, Json>>;
+  /** `yours` files are written once and never touched again. */
+  readonly ownership: 'generated' | 'yours';
+}
+
+export interface Pattern<S extends Json = Json> {
+  /** Folder under templates/. */
+  readonly id: string;
+  readonly title: string;
+  /** The user's words for it, and the id they have in dsp.yaml. */
+  readonly need: { readonly id: string; readonly words: string };
+  /** The part's name in the plan. */
+  readonly partName: string;
+  readonly provides: readonly string[];
+  /** Sections of the requirements that the pattern reads, so that the interview asks no more: `data`, `consistency`, … */
+  readonly reads: readonly string[];
+  readonly questions: readonly Question[];
+  /** The part's own demand when the user asked for it directly and it provides a capability. */
+  userDemand?(requirements: Requirements): Omit<Demand, 'from'>;
+  size(input: SizeInput): Sized<S> | Unsized;
+  /**
+   * The least sizing of the same structure (every relation of shards, replicas and quorums kept), for
+   * `scale` (0 < scale ≤ 1) of the rates and amounts on one machine. At scale 1 what does not fit stays as it is.
+   */
+  local(sizing: S, scale: number): S;
+  /** What one machine must have to run this sizing, by which the local scale is chosen. */
+  footprint(sizing: S): { readonly cpus: number; readonly memoryMiB: number };
+  topology(part: PartContext<S>): Topology;
+  /** By capability provided. */
+  connect(part: PartContext<S>, guarantees: Guarantees): Readonly<Record<string, Binding>>;
+  files(part: PartContext<S>): readonly PartFile[];
+  /** `[file relative to templates/<pattern>/, default export class or function]` and its JSON arguments: the Pulumi component of the part. */
+  stack(part: PartContext<S>): {
+    readonly module: string;
+    readonly construct: string;
+    readonly args: Readonly<Record<string, Json>>;
+  };
+  /** Rates that the bench offers to the part, per second at peak, by operation; at scale 1. */
+  offeredLoad(part: PartContext<S>): Readonly<Record<string, number>>;
+  /** Modules relative to templates/<pattern>/ (without extension), loaded only by the bench. */
+  readonly workloadModule: string;
+  readonly invariantsModule: string;
+}
+
+/** Identity that checks the shape and keeps the sizing's type. */
+export function definePattern<S extends Json>(pattern: Pattern<S>): Pattern<S> {
+  return pattern;
+}
+
+/** The patterns that dsp knows, in the order the interview shows them. */
+// biome-ignore lint/suspicious/noExplicitAny: a catalogue holds patterns of different sizings; each reads back only its own.
+export type Catalogue = readonly Pattern<any>[];
