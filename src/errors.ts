@@ -37,6 +37,18 @@ export const catalogue = {
   // bench: src/bench
 
   // every command
+  'input.no-project': entry<{ dir: string }>({
+    exitCode: 2,
+    meaning: 'The command works on a project, and there is none here.',
+    what: ({ dir }) => `no dsp.yaml in ${dir} or above`,
+    mend: () => 'make a project with `dsp new`, or name one with -C DIR',
+  }),
+  'input.choice': entry<{ key: string; given: string; choices: readonly string[] }>({
+    exitCode: 2,
+    meaning: 'A value is not one of those on offer.',
+    what: ({ key, given, choices }) => `${key} is ${JSON.stringify(given)}; it can be ${choices.join(', ')}`,
+    mend: ({ choices }) => `give one of ${choices.join(', ')}`,
+  }),
   interrupted: entry({
     exitCode: 130,
     meaning: 'Ctrl-C, or SIGTERM.',

@@ -1,7 +1,7 @@
 /** The Report: what was measured, the checks, the verdict, the seed. */
 
+import type { Phase } from '../checkers/history.ts';
 import type { FaultWindow, InvariantResult } from '../checkers/invariant.ts';
-import type { Phase } from './workload.ts';
 
 /** Exit codes: pass 0, fail 99, inconclusive and invalid 98. */
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';

@@ -4,8 +4,11 @@
  */
 
 import type { Json } from '../../stacks/topology.ts';
+import type { Outcome } from '../checkers/history.ts';
 import type { Random } from '../random.ts';
 import type { Requirements } from '../requirements/requirements.ts';
+
+export type { HistoryEntry, Outcome, Phase } from '../checkers/history.ts';
 
 export interface WorkloadContext {
   readonly part: string;
@@ -39,9 +42,6 @@ export interface WorkloadResponse {
   readonly body: string;
 }
 
-/** `ok`: took effect; `fail`: certainly did not; `unknown`: may have (time-out, connection lost, 5xx to a write). */
-export type Outcome = 'ok' | 'fail' | 'unknown';
-
 export interface Judgement {
   readonly outcome: Outcome;
   /** The answer was one that a correct system may give (a 429 of a limiter is). False counts as a failed request. */
@@ -64,20 +64,3 @@ export interface Workload {
   /** Requests sent one after another before warm-up (to fill a store so that reads hit). */
   prepare?(context: WorkloadContext): readonly WorkloadRequest[];
 }
-
-/** One operation as it happened. Times are ms of the clock that all workers share. */
-export interface HistoryEntry {
-  readonly part: string;
-  readonly operation: string;
-  readonly key: string;
-  readonly value: number;
-  /** When the request's bytes were handed to the socket; invariants count from here. */
-  readonly sentMs: number;
-  /** Null when no answer came. */
-  readonly answeredMs: number | null;
-  readonly outcome: Outcome;
-  readonly result: number;
-  readonly phase: Phase;
-}
-
-export type Phase = 'prepare' | 'warmup' | 'steady' | 'fault' | 'recover' | 'final';

@@ -1,9 +1,9 @@
 /** What a pattern's invariants.ts default-exports: properties of the recorded history that hold whatever the scale. */
 
 import type { Json } from '../../stacks/topology.ts';
-import type { HistoryEntry } from '../bench/workload.ts';
 import type { Instance } from '../deploy/deployment.ts';
 import type { Requirements } from '../requirements/requirements.ts';
+import type { HistoryEntry } from './history.ts';
 
 /** A fault as it was injected. */
 export interface FaultWindow {
