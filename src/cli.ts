@@ -3,11 +3,11 @@
  * catches errors and sets the exit code.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DspError, describeError, type ExitCode } from './errors.ts';
-import { packageRoot } from './package-root.ts';
+import { packageVersion } from './package-root.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
 type Action = (terminal: Terminal) => Promise<0 | ExitCode>;
@@ -35,7 +35,7 @@ export function main(argv: readonly string[]): void {
 export function buildProgram(cwd: string, run: (action: Action) => Promise<void>): Command {
   const program = new Command('dsp')
     .description('Turns requirements into a distributed system that runs, and proves with numbers that it meets them.')
-    .version(readVersion())
+    .version(packageVersion())
     .option('-C, --project <dir>', 'the project (default: the nearest folder upwards with a dsp.yaml)')
     .showSuggestionAfterError()
     .showHelpAfterError('(dsp --help lists the commands)')
@@ -260,10 +260,6 @@ function interruptSignal(): AbortSignal {
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   return controller.signal;
-}
-
-function readVersion(): string {
-  return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version;
 }
 
 function collect(value: string, previous: readonly string[] | undefined): readonly string[] {

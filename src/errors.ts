@@ -18,6 +18,11 @@ function entry<P = Record<string, never>>(definition: Entry<P>): Entry<P> {
   return definition;
 }
 
+/** The last lines of a log, indented below the sentence. */
+function quote(lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `\n${lines.map((line) => `  | ${line}`).join('\n')}`;
+}
+
 export const catalogue = {
   // requirements: src/requirements
   'input.missing': entry<{ keys: readonly string[] }>({
@@ -27,14 +32,187 @@ export const catalogue = {
     mend: ({ keys }) =>
       `give them with ${keys.map((key) => `--set ${key}=…`).join(' ')}, or take the defaults with --yes`,
   }),
+  'requirements.invalid': entry<{
+    problems: readonly { readonly where: string; readonly key: string; readonly problem: string }[];
+  }>({
+    exitCode: 2,
+    meaning: 'Answers are malformed, unknown, impossible, or contradict each other; every one is listed.',
+    what: ({ problems }) => problems.map(({ where, key, problem }) => `${where}: ${key} ${problem}`).join('\n       '),
+    mend: ({ problems }) => `correct ${[...new Set(problems.map(({ key, where }) => key || where))].join(', ')}`,
+  }),
+  'requirements.unreadable': entry<{ path: string; problem: string }>({
+    exitCode: 2,
+    meaning: 'The file of answers cannot be read.',
+    what: ({ path, problem }) => `${path} cannot be read: ${problem}`,
+    mend: ({ path }) => `look at it with ls -l ${JSON.stringify(path)}`,
+  }),
 
   // plan: src/plan
+  'plan.unreadable': entry<{ problem: string }>({
+    exitCode: 1,
+    meaning: 'plan.json is missing, malformed, or of another version.',
+    what: ({ problem }) => `the plan cannot be read: ${problem}`,
+    mend: () => 'write it again with `dsp plan --write`',
+  }),
 
   // project: src/project
+  'project.not-empty': entry<{ dir: string; found: string }>({
+    exitCode: 2,
+    meaning: 'A new project needs a folder that is empty or not there yet.',
+    what: ({ dir, found }) => `${dir} is not empty (it holds ${found})`,
+    mend: () => 'name another folder: dsp new DIR',
+  }),
+  'project.not-a-folder': entry<{ path: string }>({
+    exitCode: 2,
+    meaning: 'A project is a folder, and something else is in its place.',
+    what: ({ path }) => `${path} is not a folder`,
+    mend: () => 'name another folder: dsp new DIR',
+  }),
+  'project.no-space': entry<{ path: string }>({
+    exitCode: 4,
+    meaning: 'The disk is full; nothing half-written is left.',
+    what: ({ path }) => `no space left on the disk for ${path}`,
+    mend: () => 'free some space (df -h shows where), then run the same command again',
+  }),
+  'project.unwritable': entry<{ path: string; problem: string }>({
+    exitCode: 4,
+    meaning: 'The system refuses to read or write a file of the project.',
+    what: ({ path, problem }) => `${path} cannot be read or written: ${problem}`,
+    mend: ({ path }) => `look at the rights with ls -ld ${JSON.stringify(path)}, then run the same command again`,
+  }),
+  'project.busy': entry<{ pid: number; dir: string }>({
+    exitCode: 1,
+    meaning: 'Another dsp is writing the same project.',
+    what: ({ pid }) => `process ${pid} is writing this project`,
+    mend: ({ pid, dir }) => `wait for it; if process ${pid} is no dsp, delete ${dir}`,
+  }),
+  'project.disagrees': entry<{ disagreements: readonly string[]; command: string }>({
+    exitCode: 1,
+    meaning: 'dsp.yaml, plan.json and the generated files do not agree.',
+    what: ({ disagreements }) => disagreements.join('; '),
+    mend: ({ command }) => command,
+  }),
+  'project.unsafe-value': entry<{ what: string; value: string; allowed: string }>({
+    exitCode: 2,
+    meaning: 'A value cannot be written safely into a generated file.',
+    what: ({ what, value, allowed }) => `${what} is ${JSON.stringify(value)}; allowed is ${allowed}`,
+    mend: ({ what }) => `change ${what} in dsp.yaml, then run: dsp plan --write`,
+  }),
 
   // deploy: src/deploy
+  'env.unsupported': entry<{ platform: string }>({
+    exitCode: 4,
+    meaning: 'The local target needs a Linux with /proc.',
+    what: ({ platform }) => `the local target knows its processes by /proc, which ${platform} does not have`,
+    mend: () => 'run it on Linux, in WSL 2, or in a Linux container',
+  }),
+  'env.engine-missing': entry<{ program: string; minimum: string; found: readonly string[] }>({
+    exitCode: 4,
+    meaning: 'An engine of the plan is not on PATH, or too old.',
+    what: ({ program, minimum, found }) =>
+      `no ${program} ≥ ${minimum} on PATH${found.length === 0 ? '' : ` (found ${found.join(', ')})`}`,
+    mend: () => 'get it with `dsp doctor --fix`',
+  }),
+  'env.ports-taken': entry<{ needed: number; from: number; to: number }>({
+    exitCode: 4,
+    meaning: 'There are not enough free ports on 127.0.0.1 below the ephemeral range.',
+    what: ({ needed, from, to }) => `found no ${needed} free ports from ${from} to ${to} on 127.0.0.1`,
+    mend: () => 'stop what listens there (`ss -ltnp` shows it), or `dsp destroy` projects that are no longer needed',
+  }),
+  'deploy.busy': entry<{ command: string; pid: number }>({
+    exitCode: 1,
+    meaning: 'Another dsp is changing the same deployment.',
+    what: ({ command, pid }) => `${command} (pid ${pid}) is at work on this project`,
+    mend: ({ pid }) => `wait for it, or end it with \`kill ${pid}\``,
+  }),
+  'deploy.state-unreadable': entry<{ reason: string }>({
+    exitCode: 1,
+    meaning: 'The record of what runs is damaged.',
+    what: ({ reason }) => `the record of what runs cannot be read: ${reason}`,
+    mend: () => 'run `dsp destroy`, which finds the processes without it, then `dsp deploy`',
+  }),
+  'deploy.none': entry({
+    exitCode: 1,
+    meaning: 'The command works on a deployment, and nothing is deployed.',
+    what: () => 'nothing is deployed',
+    mend: () => 'run `dsp deploy`',
+  }),
+  'deploy.file-missing': entry<{ path: string; reader: string }>({
+    exitCode: 1,
+    meaning: 'A file that a process of the plan reads is gone.',
+    what: ({ path, reader }) => `${reader} reads ${path}, which is missing`,
+    mend: () => 'write it again with `dsp plan --write`',
+  }),
+  'deploy.build-failed': entry<{ step: string; reason: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'Installing, type-checking or bundling the project failed.',
+    what: ({ step, reason, lines }) => `\`${step}\` ${reason}${quote(lines)}`,
+    mend: () => 'mend what it says, then run `dsp deploy` again; `dsp logs build` shows all of it',
+  }),
+  'deploy.died': entry<{ instance: string; how: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'A process ended while it started.',
+    what: ({ instance, how, lines }) => `${instance} ${how}${quote(lines)}`,
+    mend: ({ instance }) => `mend what its log says (\`dsp logs ${instance}\`), then run \`dsp deploy\` again`,
+  }),
+  'deploy.not-ready': entry<{ instance: string; seconds: number; reason: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'A process runs and does not become ready.',
+    what: ({ instance, seconds, reason, lines }) =>
+      `${instance} is not ready after ${seconds} s: ${reason}${quote(lines)}`,
+    mend: ({ instance }) => `see \`dsp logs ${instance}\`, then run \`dsp deploy\` again`,
+  }),
+  'deploy.job-failed': entry<{ job: string; reason: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'A job that brings the engines to the planned state failed.',
+    what: ({ job, reason, lines }) => `${job} ${reason}${quote(lines)}`,
+    mend: ({ job }) => `see \`dsp logs ${job}\` and \`dsp status\`, then run \`dsp deploy\` again`,
+  }),
+  'deploy.not-stopped': entry<{ pids: readonly number[] }>({
+    exitCode: 1,
+    meaning: 'A process outlived SIGKILL, so its data and ports are kept.',
+    what: ({ pids }) => `still there after SIGKILL: pid ${pids.join(', ')}`,
+    mend: () => 'end them as their owner or as root, then run `dsp destroy` again',
+  }),
 
   // bench: src/bench
+  'bench.no-deployment': entry<{ project: string; missing: string }>({
+    exitCode: 4,
+    meaning: 'A bench needs the running system, and it does not run or lacks a part.',
+    what: ({ project, missing }) => `the system of ${project} does not run: ${missing}`,
+    mend: () => 'start it with `dsp deploy`; `dsp status` says what runs',
+  }),
+  'bench.unreachable': entry<{ part: string; address: string; problem: string }>({
+    exitCode: 4,
+    meaning: 'A part takes no connection before the load begins.',
+    what: ({ part, address, problem }) => `${part} takes no connection at ${address}: ${problem}`,
+    mend: ({ part }) => `look with \`dsp status\` and \`dsp logs ${part}\`, start it again with \`dsp deploy\``,
+  }),
+  'bench.prepare': entry<{ failed: string }>({
+    exitCode: 1,
+    meaning: 'The system refused the data that a bench fills it with before the load.',
+    what: ({ failed }) => `the load could not be prepared: ${failed} failed`,
+    mend: () => 'look with `dsp status` and `dsp logs`',
+  }),
+  'bench.threshold': entry<{ text: string; problem: string }>({
+    exitCode: 2,
+    meaning: "A service-level objective names an unknown metric, tag or aggregation, or is not of k6's form.",
+    what: ({ text, problem }) => `the threshold ${JSON.stringify(text)} can't be judged: ${problem}`,
+    mend: () => 'correct it in dsp.yaml under slo, then run `dsp plan --write`',
+  }),
+  'bench.fault-unknown': entry<{ given: string; known: readonly string[]; nearest: string | null }>({
+    exitCode: 2,
+    meaning: 'A fault is none that this deployment can have.',
+    what: ({ given, known }) =>
+      `${JSON.stringify(given)} is no fault; it is <kind>:<part>.<role>, here one of ${known.join(', ')}`,
+    mend: ({ nearest, known }) => `give --fault ${nearest ?? known[0] ?? 'kill:<part>.<role>'}`,
+  }),
+  'bench.fault-not-healed': entry<{ kind: string; instance: string; seen: string }>({
+    exitCode: 5,
+    meaning: 'A process that a fault had hit did not come back.',
+    what: ({ kind, instance, seen }) => `${instance} did not come back after the ${kind}: ${seen}`,
+    mend: () => 'run `dsp deploy`, which starts what is missing; `dsp logs` shows why it failed',
+  }),
 
   // every command
   'input.no-project': entry<{ dir: string }>({

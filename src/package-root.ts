@@ -19,3 +19,8 @@ function search(from: string): string {
     if (dirname(dir) === dir) throw new Error(`no package.json of dsp above ${from}`);
   }
 }
+
+/** The version of this dsp. */
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version;
+}

@@ -6,7 +6,9 @@ import { readFileSync } from 'node:fs';
 
 const [reportPath, vitestExit, failedBefore] = process.argv.slice(2);
 const report = read(reportPath);
-const suitesThatDidNotLoad = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+const suitesThatDidNotLoad = report.testResults.filter(
+  (file) => file.status === 'failed' && file.assertionResults.length === 0,
+);
 let failed = report.numFailedTests + suitesThatDidNotLoad.length + Number(failedBefore);
 if (failed === 0 && Number(vitestExit) !== 0) failed = 1;
 if (report.numPassedTests === 0) failed = Math.max(failed, 1);

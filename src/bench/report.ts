@@ -29,8 +29,10 @@ export interface LoadFigures {
   readonly correct: number;
   /** Answered wrongly, refused, reset or timed out. */
   readonly failed: number;
-  /** Sent later than 1 ms (or the pacer's own grain) after the intended time. */
+  /** Sent later than 1 ms after the intended time. */
   readonly late: number;
+  /** Taken up by the generator itself later than 10 ms after the intended time. */
+  readonly behind: number;
   /** Never sent: no connection was free within the time-out. */
   readonly dropped: number;
   readonly byStatus: Readonly<Record<string, number>>;
@@ -63,7 +65,9 @@ export interface Report {
   readonly target: 'local';
   readonly scale: number;
   readonly seed: number;
-  /** ISO 8601. */
+  /** The command that repeats the run. */
+  readonly replay: string;
+  /** ISO 8601; second 0 of the series. Fault windows are ms since 1970 too. */
   readonly startedAt: string;
   readonly durationMs: number;
   readonly verdict: Verdict;

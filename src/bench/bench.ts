@@ -1,0 +1,132 @@
+/** A bench from plan and deployment to report: load with faults, then invariants, checks and verdict. */
+
+import { availableParallelism } from 'node:os';
+import type { Deployment, FaultAccess } from '../deploy/deployment.ts';
+import { DspError } from '../errors.ts';
+import type { Pattern } from '../pattern.ts';
+import type { Plan } from '../plan/plan.ts';
+import { seededRandom } from '../random.ts';
+import type { Requirements } from '../requirements/requirements.ts';
+import { type Benched, conclude } from './conclude.ts';
+import { startControl } from './control.ts';
+import { faultName, parseFaultSpec, runFault } from './faults.ts';
+import { type GeneratorPart, phases } from './generator-protocol.ts';
+import { type FaultStep, type LoadDeps, type LoadPlan, runLoad } from './load.ts';
+import type { Arrivals } from './pacer.ts';
+import { type BenchedPart, benchedParts, checkReachable, defaultFaults, faultRoles, loadedParts } from './system.ts';
+import { parseThresholds } from './thresholds.ts';
+
+export interface BenchSettings {
+  readonly warmupMs: number;
+  readonly steadyMs: number;
+  readonly seed: number;
+  readonly arrivals: Arrivals;
+  /** `kill:<part>.<role>`; null: a kill and a pause of the first role on offer. */
+  readonly faults: readonly string[] | null;
+  /** Below scale 1, a run without violation is good enough. */
+  readonly smoke: boolean;
+  /** Generator threads; null: by the rate and the machine. */
+  readonly workers: number | null;
+  /** Multiplies the planned rates. */
+  readonly rateFactor: number;
+  /** The command that repeats the run. */
+  readonly replay: string;
+}
+
+export interface BenchInput {
+  readonly plan: Plan;
+  readonly deployment: Deployment;
+  readonly access: FaultAccess;
+  readonly patternOf: (id: string) => Pattern;
+  readonly settings: BenchSettings;
+  readonly dspVersion: string;
+}
+
+const reachableWithinMs = 2000;
+/** A thread sends a few tens of thousands of requests a second; a quarter of that leaves the intended times exact. */
+const ratePerWorker = 5000;
+const maxConnections = 512;
+
+/**
+ * Throws before any load when the deployment, a threshold or a fault is not what it should be (`bench.no-deployment`,
+ * `bench.unreachable`, `bench.threshold`, `bench.fault-unknown`). When interrupted, heals what it hit, leaves no thread
+ * and throws the signal's reason.
+ */
+export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched> {
+  const { plan, settings } = input;
+  const { requirements } = plan;
+  const parts = await benchedParts(plan, input.deployment, input.patternOf, settings.rateFactor);
+  const loaded = loadedParts(parts);
+  if (loaded.length === 0) {
+    throw new DspError('bench.no-deployment', { project: requirements.name, missing: 'no part takes load' });
+  }
+  const operations = Object.fromEntries(loaded.map(({ part, offeredLoad }) => [part.name, Object.keys(offeredLoad)]));
+  const thresholds = parseThresholds(requirements.slo, { operations, phases });
+  const faults = faultSteps(input, parts, deps);
+  await checkReachable(loaded, reachableWithinMs);
+  const ratePerSecond = loaded.flatMap(({ offeredLoad }) => Object.values(offeredLoad)).reduce((a, b) => a + b, 0);
+  const control = await startControl(requirements, ratePerSecond, settings.seed);
+  try {
+    const generated = [...loaded.map((part) => generatorPart(part, requirements, settings.seed)), control.part];
+    const result = await runLoad(loadPlan(settings, requirements, generated, faults, ratePerSecond), deps);
+    return await conclude({ ...input, parts, loaded, thresholds, result });
+  } finally {
+    await control.stop();
+  }
+}
+
+function generatorPart(benched: BenchedPart, requirements: Requirements, seed: number): GeneratorPart {
+  const { part, workloadUrl, targets, offeredLoad } = benched;
+  const { name, localSizing, options } = part;
+  const context = { part: name, sizing: localSizing, options, requirements, offeredLoad, seed };
+  return { name, workloadUrl, targets: targets ?? [], context };
+}
+
+function faultSteps(input: BenchInput, parts: readonly BenchedPart[], deps: LoadDeps): readonly FaultStep[] {
+  const { settings, access, plan } = input;
+  const roles = faultRoles(parts);
+  const specs = (settings.faults ?? defaultFaults(parts)).map((text) => parseFaultSpec(text, roles));
+  return specs.flatMap((spec, i) => {
+    const benched = parts.find(({ part }) => part.name === spec.part);
+    const target = benched?.invariants.faultTargets.find(({ role }) => role === spec.role);
+    if (!benched || !target) return [];
+    const context = {
+      access,
+      find: target.find.bind(target),
+      instances: benched.instances,
+      clock: deps.clock,
+      random: seededRandom(settings.seed).fork(`fault/${i}`),
+      holdMs: holdMs(plan.requirements),
+    };
+    return [{ name: faultName(spec), run: (signal: AbortSignal) => runFault(spec, { ...context, signal }) }];
+  });
+}
+
+/** Longer than the recovery bound: a system that waits for the heal to recover is seen to be late. */
+function holdMs({ availability }: Requirements): number {
+  return Math.min(60_000, Math.max(3000, 1.2 * availability.recoveryMs + 1000));
+}
+
+function loadPlan(
+  settings: BenchSettings,
+  requirements: Requirements,
+  parts: readonly GeneratorPart[],
+  faults: readonly FaultStep[],
+  ratePerSecond: number,
+): LoadPlan {
+  const timeoutMs = Math.min(5000, Math.max(2000, 10 * requirements.latency.p99Ms));
+  const most = Math.max(1, Math.floor(availableParallelism() / 2));
+  return {
+    parts,
+    faults,
+    arrivals: settings.arrivals,
+    seed: settings.seed,
+    workers: settings.workers ?? Math.min(most, Math.ceil(ratePerSecond / ratePerWorker)),
+    warmupMs: settings.warmupMs,
+    steadyMs: settings.steadyMs,
+    timeoutMs,
+    maxConnections,
+    // Longer than the time-out: a request that is still waited for counts as not recovered.
+    recover: { quietMs: timeoutMs + 1000, maxMs: requirements.availability.recoveryMs + 2 * timeoutMs + 5000 },
+  };
+}

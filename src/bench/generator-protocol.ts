@@ -1,0 +1,100 @@
+/** What the bench and its generator threads tell each other. Types and the order of phases only. */
+
+import type { Phase } from '../checkers/history.ts';
+import type { Target } from './connection-pool.ts';
+import type { HdrData } from './hdr.ts';
+import type { Arrivals } from './pacer.ts';
+import type { WorkloadContext } from './workload.ts';
+
+/** Phases travel as their index. */
+export const phases: readonly Phase[] = ['prepare', 'warmup', 'steady', 'fault', 'recover', 'final'];
+export const outcomes = ['ok', 'fail', 'unknown'] as const;
+
+export interface GeneratorPart {
+  readonly name: string;
+  /** `file:` URL of the module that default-exports the Workload. */
+  readonly workloadUrl: string;
+  readonly targets: readonly Target[];
+  /** Without what differs between workers. */
+  readonly context: Omit<WorkloadContext, 'workerIndex' | 'workerCount'>;
+  /** The control runs in these phases only and leaves no history; absent: in all. */
+  readonly controlIn?: readonly Phase[];
+}
+
+export interface GeneratorConfig {
+  readonly parts: readonly GeneratorPart[];
+  readonly arrivals: Arrivals;
+  readonly seed: number;
+  readonly workerIndex: number;
+  readonly workerCount: number;
+  /** For an answer, and for a free connection before that. */
+  readonly timeoutMs: number;
+  /** Per part and worker. */
+  readonly maxConnections: number;
+}
+
+/** Times are ms of the shared clock: {@link monotonicOriginMs} + monotonic. */
+export type ToGenerator =
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'begin'; readonly startMs: number; readonly phase: Phase }
+  | { readonly kind: 'phase'; readonly phase: Phase; readonly atMs: number }
+  /** No arrival from then on; then drain, read back, and report. */
+  | { readonly kind: 'finish'; readonly atMs: number };
+
+export type FromGenerator =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'prepared'; readonly failed: number; readonly lastFailure: string }
+  | {
+      readonly kind: 'progress';
+      readonly history: readonly HistoryBatch[];
+      readonly seconds: readonly SecondCell[];
+      /** Intended time of the latest request that failed or was dropped; 0 when none did. */
+      readonly lastFailureMs: number;
+    }
+  | { readonly kind: 'finished'; readonly cells: readonly CellData[] };
+
+/** Rows of a history as columns; `newKeys` extends the worker's table of keys and operations. */
+export interface HistoryBatch {
+  readonly part: number;
+  readonly newKeys: readonly string[];
+  readonly rows: number;
+  readonly keys: Uint32Array<ArrayBuffer>;
+  readonly operations: Uint32Array<ArrayBuffer>;
+  readonly values: Float64Array<ArrayBuffer>;
+  readonly results: Float64Array<ArrayBuffer>;
+  readonly sentMs: Float64Array<ArrayBuffer>;
+  /** NaN when no answer came. */
+  readonly answeredMs: Float64Array<ArrayBuffer>;
+  readonly outcomes: Uint8Array<ArrayBuffer>;
+  readonly phases: Uint8Array<ArrayBuffer>;
+}
+
+/** What was added to one second of one part since the last message. */
+export interface SecondCell {
+  readonly part: number;
+  readonly second: number;
+  readonly sent: number;
+  readonly failed: number;
+  readonly latency: HdrData;
+}
+
+export interface Counts {
+  /** Arrivals: sent and dropped. */
+  offered: number;
+  sent: number;
+  correct: number;
+  failed: number;
+  late: number;
+  /** Of the late ones: those that the generator itself took up too late. */
+  behind: number;
+  dropped: number;
+}
+
+/** One operation of one part in one phase. */
+export interface CellData extends Readonly<Counts> {
+  readonly part: number;
+  readonly operation: string;
+  readonly phase: Phase;
+  readonly byStatus: Readonly<Record<string, number>>;
+  readonly latency: HdrData;
+}

@@ -1,0 +1,242 @@
+/**
+ * One run of load through its phases: prepare → warm-up → steady → for each fault: fault, heal, recover → final reads.
+ * The main thread keeps the time and the record; the load itself is in the generator threads.
+ */
+
+import type { Phase } from '../checkers/history.ts';
+import { type Clock, monotonicOriginMs } from '../clock.ts';
+import { DspError } from '../errors.ts';
+import { type Cell, mergeCells, type PhaseSpan, SeriesLog } from './figures.ts';
+import type { FromGenerator, GeneratorPart } from './generator-protocol.ts';
+import { type GeneratorThread, startGeneratorThread } from './generator-thread.ts';
+import { HistoryLog } from './history-log.ts';
+import type { Arrivals } from './pacer.ts';
+import type { FaultRecord } from './report.ts';
+
+/** Injects one fault, holds it and heals it; resolves when the heal is complete. Heals before it rejects, too. */
+export interface FaultStep {
+  readonly name: string;
+  run(signal: AbortSignal): Promise<Omit<FaultRecord, 'recoveredMs'>>;
+}
+
+export interface LoadPlan {
+  readonly parts: readonly GeneratorPart[];
+  readonly arrivals: Arrivals;
+  readonly seed: number;
+  readonly workers: number;
+  readonly warmupMs: number;
+  readonly steadyMs: number;
+  readonly timeoutMs: number;
+  readonly maxConnections: number;
+  readonly faults: readonly FaultStep[];
+  /** After a heal, load goes on until nothing has failed for `quietMs`, at most `maxMs`. */
+  readonly recover: { readonly quietMs: number; readonly maxMs: number };
+}
+
+export interface LoadProgress {
+  readonly phase: Phase;
+  readonly fault: string | null;
+  readonly elapsedMs: number;
+  /** Of the parts, of the last full second. */
+  readonly sentPerSecond: number;
+  readonly failedPerSecond: number;
+  readonly p99Ms: number | null;
+}
+
+export interface LoadDeps {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  onProgress(progress: LoadProgress): void;
+}
+
+export interface LoadResult {
+  /** Start of second 0, shared-clock ms. */
+  readonly startMs: number;
+  readonly spans: readonly PhaseSpan[];
+  readonly cells: readonly Cell[];
+  readonly series: SeriesLog;
+  readonly history: HistoryLog;
+  readonly faults: readonly FaultRecord[];
+}
+
+/** A phase is announced this long before it begins, so that every thread knows of it in time. */
+const leadMs = 50;
+const progressEveryMs = 500;
+
+/** Throws `bench.prepare` when the preparation's requests fail, and the signal's reason when interrupted; no thread is left. */
+export async function runLoad(plan: LoadPlan, deps: LoadDeps): Promise<LoadResult> {
+  const run = new LoadRun(plan, deps);
+  try {
+    return await run.go();
+  } finally {
+    await run.stop();
+  }
+}
+
+class LoadRun {
+  readonly #plan: LoadPlan;
+  readonly #deps: LoadDeps;
+  readonly #series = new SeriesLog();
+  readonly #history = new HistoryLog();
+  readonly #spans: PhaseSpan[] = [];
+  readonly #faults: FaultRecord[] = [];
+  readonly #threads: readonly GeneratorThread[];
+  readonly #aborted: Promise<never>;
+  #startMs = 0;
+  #lastFailureMs = 0;
+  #phase: Phase = 'prepare';
+  #phaseStartMs = 0;
+  #fault: string | null = null;
+
+  constructor(plan: LoadPlan, deps: LoadDeps) {
+    this.#plan = plan;
+    this.#deps = deps;
+    this.#aborted = new Promise((_, reject) => {
+      const abort = () => reject(deps.signal.reason);
+      if (deps.signal.aborted) abort();
+      else deps.signal.addEventListener('abort', abort, { once: true });
+    });
+    this.#aborted.catch(() => {});
+    const { parts, arrivals, seed, workers, timeoutMs, maxConnections } = plan;
+    this.#threads = Array.from({ length: workers }, (_, workerIndex) =>
+      startGeneratorThread(
+        { parts, arrivals, seed, workerIndex, workerCount: workers, timeoutMs, maxConnections },
+        (message) => this.#onProgress(workerIndex, message),
+      ),
+    );
+  }
+
+  async go(): Promise<LoadResult> {
+    const ticking = setInterval(() => this.#tell(), progressEveryMs);
+    try {
+      await this.#prepare();
+      await this.#begin();
+      await this.#enter('steady');
+      await this.#sleep(this.#plan.steadyMs);
+      for (const fault of this.#plan.faults) await this.#runFault(fault);
+      const cells = await this.#finish();
+      return {
+        startMs: this.#startMs,
+        spans: this.#spans,
+        cells: mergeCells(
+          cells,
+          this.#plan.parts.map((part) => part.name),
+        ),
+        series: this.#series,
+        history: this.#history,
+        faults: this.#faults,
+      };
+    } finally {
+      clearInterval(ticking);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+  }
+
+  async #prepare(): Promise<void> {
+    await this.#all('ready');
+    this.#phaseStartMs = this.#now();
+    for (const thread of this.#threads) thread.send({ kind: 'prepare' });
+    const prepared = await this.#all('prepared');
+    const failed = prepared.find((message) => message.failed > 0);
+    if (failed) throw new DspError('bench.prepare', { failed: failed.lastFailure });
+  }
+
+  async #begin(): Promise<void> {
+    this.#startMs = this.#now() + leadMs;
+    for (const thread of this.#threads) thread.send({ kind: 'begin', startMs: this.#startMs, phase: 'warmup' });
+    await this.#turn('warmup', this.#startMs);
+    await this.#sleep(this.#plan.warmupMs);
+  }
+
+  /** Announces the phase and resolves when it begins. */
+  async #enter(phase: Phase): Promise<void> {
+    const atMs = this.#now() + leadMs;
+    for (const thread of this.#threads) thread.send({ kind: 'phase', phase, atMs });
+    await this.#turn(phase, atMs);
+  }
+
+  async #turn(phase: Phase, atMs: number): Promise<void> {
+    await this.#sleep(atMs - this.#now());
+    this.#spans.push({ phase: this.#phase, startMs: this.#phaseStartMs, endMs: atMs });
+    this.#phase = phase;
+    this.#phaseStartMs = atMs;
+    this.#tell();
+  }
+
+  async #runFault(step: FaultStep): Promise<void> {
+    this.#fault = step.name;
+    await this.#enter('fault');
+    // The fault hears of an interruption by itself and heals before it rejects: nobody may leave before that.
+    const record = await step.run(this.#deps.signal);
+    this.#deps.signal.throwIfAborted();
+    await this.#enter('recover');
+    const quiet = await this.#untilQuiet();
+    const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - record.startMs) : null;
+    this.#faults.push({ ...record, recoveredMs });
+    this.#fault = null;
+  }
+
+  /** Whether nothing failed for long enough before the time was over. */
+  async #untilQuiet(): Promise<boolean> {
+    const { quietMs, maxMs } = this.#plan.recover;
+    const endMs = this.#phaseStartMs + maxMs;
+    for (;;) {
+      const quietAtMs = Math.max(this.#lastFailureMs, this.#phaseStartMs) + quietMs;
+      const nowMs = this.#now();
+      if (nowMs >= quietAtMs) return true;
+      if (nowMs >= endMs) return false;
+      await this.#sleep(Math.min(quietAtMs, endMs) - nowMs);
+    }
+  }
+
+  async #finish() {
+    const atMs = this.#now() + leadMs;
+    for (const thread of this.#threads) thread.send({ kind: 'finish', atMs });
+    await this.#turn('final', atMs);
+    const finished = await this.#all('finished');
+    this.#spans.push({ phase: 'final', startMs: atMs, endMs: this.#now() });
+    return finished.flatMap((message) => message.cells);
+  }
+
+  async #all<K extends FromGenerator['kind']>(kind: K) {
+    const messages = this.#threads.map((thread) => thread.next(kind));
+    for (const message of messages) message.catch(() => {});
+    return Promise.race([Promise.all(messages), this.#aborted]);
+  }
+
+  #onProgress(workerIndex: number, message: Extract<FromGenerator, { kind: 'progress' }>): void {
+    for (const batch of message.history) this.#history.add(workerIndex, batch);
+    for (const cell of message.seconds) this.#series.add(cell);
+    this.#lastFailureMs = Math.max(this.#lastFailureMs, message.lastFailureMs);
+  }
+
+  #tell(): void {
+    const second = Math.floor((this.#now() - this.#startMs) / 1000);
+    const latest = this.#plan.parts.flatMap((part, index) =>
+      part.controlIn === undefined && this.#startMs > 0 ? [this.#series.latest(index, second)] : [],
+    );
+    const p99s = latest.flatMap(({ p99Ms }) => (p99Ms === null ? [] : [p99Ms]));
+    this.#deps.onProgress({
+      phase: this.#phase,
+      fault: this.#fault,
+      elapsedMs: this.#startMs === 0 ? 0 : this.#now() - this.#startMs,
+      sentPerSecond: latest.reduce((sum, { sent }) => sum + sent, 0),
+      failedPerSecond: latest.reduce((sum, { failed }) => sum + failed, 0),
+      p99Ms: p99s.length === 0 ? null : Math.max(...p99s),
+    });
+  }
+
+  #now(): number {
+    return monotonicOriginMs() + this.#deps.clock.monotonicMs();
+  }
+
+  /** Also ends when a thread fails, and when interrupted with the signal's reason. */
+  async #sleep(durationMs: number): Promise<void> {
+    if (durationMs <= 0) return this.#deps.signal.throwIfAborted();
+    const sleeping = this.#deps.clock.sleep(durationMs, this.#deps.signal);
+    await Promise.race([this.#aborted, sleeping, ...this.#threads.map((thread) => thread.failed)]);
+  }
+}

@@ -1,0 +1,29 @@
+/** Availability of replicated parts whose machines fail independently. */
+
+/** At least one of `copies` is up: 1 − u^copies. */
+export function availabilityOfCopies(machineUnavailability: number, copies: number): number {
+  return 1 - machineUnavailability ** copies;
+}
+
+/** At least `needed` of `total` are up: a binomial tail. */
+export function availabilityOfQuorum(machineUnavailability: number, needed: number, total: number): number {
+  let sum = 0;
+  for (let up = needed; up <= total; up++) {
+    sum += choose(total, up) * (1 - machineUnavailability) ** up * machineUnavailability ** (total - up);
+  }
+  return sum;
+}
+
+/** The least number of copies whose availability reaches `target`, at most `max`; null when none does. */
+export function copiesFor(target: number, machineUnavailability: number, max: number): number | null {
+  for (let copies = 1; copies <= max; copies++) {
+    if (availabilityOfCopies(machineUnavailability, copies) >= target) return copies;
+  }
+  return null;
+}
+
+function choose(n: number, k: number): number {
+  let product = 1;
+  for (let i = 1; i <= k; i++) product = (product * (n - k + i)) / i;
+  return product;
+}

@@ -1,0 +1,65 @@
+/** dsp doctor: what this machine lacks for the local target, and how to mend it. */
+
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Check, examine } from '../deploy/doctor.ts';
+import type { ExitCode } from '../errors.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface DoctorOptions {
+  readonly fix: boolean;
+  readonly yes: boolean;
+  readonly json: boolean;
+  /** The project whose needs are meant; absent: the nearest upwards, if any. */
+  readonly project?: string;
+}
+
+/** 0 when every need is met, else 4. */
+export async function runDoctor(options: DoctorOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  const { cwd, env } = terminal;
+  const machine = { project: options.project ?? nearestProject(cwd), cwd, env };
+  let checks = await examine(machine);
+  if (!options.json) print(checks, terminal);
+  if (options.fix && (await fix(checks, options.yes, terminal))) {
+    checks = await examine(machine);
+    if (!options.json) print(checks, terminal);
+  }
+  const ok = checks.every((check) => check.ok);
+  if (options.json) {
+    const shown = checks.map(({ id, need, ok, found, mend }) => ({ id, need, ok, found, mend }));
+    terminal.json({ schemaVersion: 1, target: 'local', ok, checks: shown });
+  }
+  return ok ? 0 : 4;
+}
+
+function nearestProject(from: string): string | null {
+  for (let dir = from; ; dir = dirname(dir)) {
+    if (existsSync(join(dir, 'dsp.yaml'))) return dir;
+    if (dirname(dir) === dir) return null;
+  }
+}
+
+function print(checks: readonly Check[], terminal: Terminal): void {
+  for (const { ok, need, found, mend } of checks) {
+    terminal.out(`${ok ? '✓' : '✗'} ${need}: ${found}${mend === null ? '' : `\n    mend: ${mend}`}`);
+  }
+}
+
+/** Whether anything was tried. */
+async function fix(checks: readonly Check[], yes: boolean, terminal: Terminal): Promise<boolean> {
+  const { confirm, install, installCommand } = await import('../deploy/doctor-fix.ts');
+  const isRoot = process.getuid?.() === 0;
+  let tried = false;
+  for (const check of checks.filter(({ ok, install }) => !ok && install.length > 0)) {
+    const command = installCommand(check.install, isRoot);
+    if (!yes && !terminal.interactive) {
+      terminal.note(`nobody can be asked whether to run \`${command}\`: give --yes`);
+      continue;
+    }
+    if (!yes && !(await confirm(`Run \`${command}\`, without its system daemon?`, terminal.interrupt))) continue;
+    terminal.note(`== ${command}`);
+    tried = true;
+    if (!(await install(check.install, isRoot, terminal.interrupt))) terminal.note(`\`${command}\` failed`);
+  }
+  return tried;
+}

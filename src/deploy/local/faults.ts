@@ -1,0 +1,87 @@
+/** How a fault takes hold of an instance, and how it is seen to have done so: in the kernel's view of the process. */
+
+import type { Clock } from '../../clock.ts';
+import { DspError } from '../../errors.ts';
+import type { FaultAccess, Witness } from '../deployment.ts';
+import { lockProject } from './destroy.ts';
+import { markerOf, type Paths, pathsOf } from './paths.ts';
+import { killGroup, sendSignal, startProcess } from './process.ts';
+import { findProcess, type ProcessIdentity, type ProcessView } from './procfs.ts';
+import { waitReady } from './ready.ts';
+import { type InstanceRecord, processOf, type RunState, readState, writeState } from './registry.ts';
+
+const effectTimeoutMs = 10_000;
+const pollMs = 1;
+
+/** Access to the deployment at `root`. A fault on an instance that does not run does not hit, and its witness says so. */
+export function faultAccess(root: string, clock: Clock): FaultAccess {
+  const paths = pathsOf(root);
+  return {
+    kill: (id) => strike(paths, id, clock, { verb: 'gone', act: killGroup, seen: (view) => view === null }),
+    pause: (id) =>
+      strike(paths, id, clock, {
+        verb: 'stopped',
+        act: (process) => sendSignal(process, 'SIGSTOP'),
+        seen: (view) => view?.state === 'stopped',
+      }),
+    resume: (id) =>
+      strike(paths, id, clock, {
+        verb: 'running',
+        act: (process) => sendSignal(process, 'SIGCONT'),
+        seen: (view) => view?.state === 'running',
+      }),
+    restart: (id) => restart(paths, id, clock),
+  };
+}
+
+interface Strike {
+  readonly verb: string;
+  readonly act: (process: ProcessIdentity) => void;
+  readonly seen: (view: ProcessView | null) => boolean;
+}
+
+async function strike(paths: Paths, id: string, clock: Clock, { verb, act, seen }: Strike): Promise<Witness> {
+  const process = processOf(instanceOf(paths, id).record);
+  if (process === null) return { hit: false, seen: `${id} was not running` };
+  const startMs = clock.monotonicMs();
+  act(process);
+  for (;;) {
+    const view = findProcess(process);
+    const elapsedMs = clock.monotonicMs() - startMs;
+    if (seen(view)) return { hit: true, seen: `pid ${process.pid} ${verb} after ${elapsedMs.toFixed(1)} ms` };
+    if (view === null) return { hit: false, seen: `pid ${process.pid} ended instead` };
+    if (elapsedMs > effectTimeoutMs) {
+      return { hit: false, seen: `pid ${process.pid} is not ${verb} after ${effectTimeoutMs} ms` };
+    }
+    await clock.sleep(pollMs);
+  }
+}
+
+async function restart(paths: Paths, id: string, clock: Clock): Promise<Witness> {
+  // What a fault hit is healed even when the bench is interrupted.
+  const { signal } = new AbortController();
+  const lock = await lockProject(paths, 'dsp bench', clock, signal, () => undefined);
+  try {
+    const { state, record } = instanceOf(paths, id);
+    const running = processOf(record);
+    if (running !== null) return { hit: false, seen: `${id} runs already, as pid ${running.pid}` };
+    const startMs = clock.monotonicMs();
+    const process = await startProcess(record.spec, markerOf(paths), clock);
+    await writeState(paths, { ...state, instances: { ...state.instances, [id]: { ...record, process } } });
+    await waitReady(record.spec, process, clock, signal);
+    return { hit: true, seen: `pid ${process.pid} ready after ${(clock.monotonicMs() - startMs).toFixed(0)} ms` };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** As it is recorded now. Throws `deploy.none`, or `input.choice` when no instance has that id. */
+function instanceOf(paths: Paths, id: string): { readonly state: RunState; readonly record: InstanceRecord } {
+  const state = readState(paths);
+  if (state === null) throw new DspError('deploy.none', {});
+  const record = state.instances[id];
+  if (record === undefined) {
+    throw new DspError('input.choice', { key: 'instance', given: id, choices: Object.keys(state.instances) });
+  }
+  return { state, record };
+}

@@ -1,0 +1,170 @@
+/** (Requirements, catalogue, hardware and prices) → Plan, or the nearest that was tried and the requirement to relax. Pure. */
+
+import { defaultHardware, referenceLocalMachine } from '../capacity/hardware.ts';
+import type {
+  Binding,
+  Catalogue,
+  Excuse,
+  Hardware,
+  Json,
+  PartContext,
+  Prediction,
+  ServiceTime,
+  Topology,
+} from '../pattern.ts';
+import { requirementsDigest } from '../requirements/digest.ts';
+import type { Requirements } from '../requirements/requirements.ts';
+import { type Composition, compose, type Sizing } from './compose.ts';
+import { costOf, machineOf } from './cost.ts';
+import { type LocalMachine, localScale } from './local-scale.ts';
+import type { NoPlan, Part, Plan } from './plan.ts';
+
+export interface AssembleOptions {
+  readonly dspVersion?: string;
+  readonly hardware?: Hardware;
+  /** Service times measured on the user's system, by name. */
+  readonly measured?: Readonly<Record<string, ServiceTime>>;
+  /** 0 < scale ≤ 1; without it the largest that fits the local machine. */
+  readonly scale?: number;
+  readonly localMachine?: LocalMachine;
+}
+
+export function isNoPlan(result: Plan | NoPlan): result is NoPlan {
+  return 'kind' in result && result.kind === 'no-plan';
+}
+
+export function assemblePlan(
+  requirements: Requirements,
+  catalogue: Catalogue,
+  options: AssembleOptions = {},
+): Plan | NoPlan {
+  const hardware = options.hardware ?? defaultHardware;
+  const composed = compose({ requirements, catalogue, hardware, measured: options.measured ?? {} });
+  if ('rejected' in composed) return noPlan(composed.rejected);
+  const usdPerMonth = composed.parts.reduce((sum, part) => sum + costOf(part.sized, hardware), 0);
+  if (usdPerMonth > requirements.cost.usdPerMonth) return noPlan([tooDear(requirements, usdPerMonth, composed)]);
+  return planOf(requirements, composed, hardware, usdPerMonth, options);
+}
+
+function planOf(
+  requirements: Requirements,
+  composed: Composition,
+  hardware: Hardware,
+  usdPerMonth: number,
+  options: AssembleOptions,
+): Plan {
+  const local = localScale(composed.parts, options.scale, options.localMachine ?? referenceLocalMachine);
+  const target = wire(composed.parts, requirements, (part) => part.sized.sizing);
+  const here = wire(composed.parts, requirements, (part) => part.pattern.local(part.sized.sizing, local.scale));
+  const parts = composed.parts.map((part, index) =>
+    partOf(part, target.contexts[index]!, here.contexts[index]!, hardware),
+  );
+  return {
+    schemaVersion: 1,
+    dspVersion: options.dspVersion ?? '0.0.0',
+    requirements,
+    requirementsDigest: requirementsDigest(requirements),
+    parts,
+    edges: composed.links,
+    topology: target.topology,
+    cost: {
+      usdPerMonth,
+      budgetUsdPerMonth: requirements.cost.usdPerMonth,
+      machines: machinesOf(parts, hardware),
+      priceSource: hardware.prices.source,
+      priceDate: hardware.prices.date,
+    },
+    tightest: tightestOf(parts.flatMap((part) => part.predictions)),
+    local: { ...local, topology: here.topology },
+    decisions: composed.decisions,
+  };
+}
+
+interface Wired {
+  readonly contexts: readonly PartContext<Json>[];
+  readonly topology: Topology;
+}
+
+/** Connects the parts, providers first, and puts their topologies together. */
+function wire(parts: readonly Sizing[], requirements: Requirements, sizingOf: (part: Sizing) => Json): Wired {
+  const offered = new Map<string, Readonly<Record<string, Binding>>>();
+  const contexts: PartContext<Json>[] = [];
+  const topologies: Topology[] = [];
+  for (const part of parts) {
+    const bindings = Object.fromEntries(
+      Object.entries(part.providers).map(([capability, provider]) => [
+        capability,
+        offered.get(provider)?.[capability] as Binding,
+      ]),
+    );
+    const context = { name: part.name, sizing: sizingOf(part), requirements, options: part.options, bindings };
+    for (const capability of part.pattern.provides) {
+      const guarantees = part.sized.guarantees[capability];
+      if (guarantees)
+        offered.set(part.name, { ...offered.get(part.name), ...part.pattern.connect(context, guarantees) });
+    }
+    contexts.push(context);
+    topologies.push(part.pattern.topology(context));
+  }
+  return {
+    contexts,
+    topology: {
+      processSets: topologies.flatMap((topology) => topology.processSets),
+      jobs: topologies.flatMap((topology) => topology.jobs),
+    },
+  };
+}
+
+function partOf(part: Sizing, context: PartContext<Json>, here: PartContext<Json>, hardware: Hardware): Part {
+  const { sized, pattern } = part;
+  return {
+    name: part.name,
+    pattern: pattern.id,
+    need: part.need,
+    sizing: sized.sizing,
+    localSizing: here.sizing,
+    options: part.options,
+    demands: part.served,
+    machines: sized.machines,
+    usdPerMonth: costOf(sized, hardware),
+    decisions: sized.decisions,
+    predictions: sized.predictions,
+    rejected: sized.rejected,
+    guarantees: sized.guarantees,
+    bindings: context.bindings,
+    offeredLoad: pattern.offeredLoad(context),
+  };
+}
+
+function machinesOf(parts: readonly Part[], hardware: Hardware): Plan['cost']['machines'] {
+  const counts = new Map<string, number>();
+  for (const { machine, count } of parts.flatMap((part) => part.machines)) {
+    counts.set(machine, (counts.get(machine) ?? 0) + count);
+  }
+  return [...counts].map(([name, count]) => ({ machine: machineOf(hardware, name), count }));
+}
+
+function tightestOf(predictions: readonly Prediction[]): Prediction | null {
+  return predictions.reduce<Prediction | null>(
+    (least, p) => (least === null || p.margin < least.margin ? p : least),
+    null,
+  );
+}
+
+function tooDear(requirements: Requirements, usdPerMonth: number, { parts }: Composition): Excuse {
+  const to = Math.ceil(usdPerMonth);
+  return {
+    option: parts.map((part) => part.name).join(' + '),
+    reason: `it meets the other requirements for ${to} USD a month`,
+    bottleneck: 'cost.usdPerMonth',
+    numbers: { usdPerMonth, budgetUsdPerMonth: requirements.cost.usdPerMonth },
+    relax: { key: 'cost.usdPerMonth', to },
+  };
+}
+
+function noPlan(rejected: readonly [Excuse, ...Excuse[]]): NoPlan {
+  const relax = rejected.flatMap((excuse) =>
+    excuse.relax ? [{ ...excuse.relax, because: `${excuse.option}: ${excuse.reason}` }] : [],
+  );
+  return { kind: 'no-plan', rejected, relax };
+}

@@ -1,0 +1,78 @@
+/** The shell of every project: what it has whatever its parts are. */
+
+import type { Catalogue, Program, Topology } from '../pattern.ts';
+import type { Plan } from '../plan/plan.ts';
+import { renderTemplate } from './handlebars.ts';
+import type { ProjectFile } from './project.ts';
+import { readmeView } from './readme.ts';
+import { byCodeUnits, readSource, readSources } from './sources.ts';
+
+const folder = 'templates/project';
+
+/** Byte for byte. Names with a leading dot are put on here, as npm's packing drops some of those. */
+const asTheyAre: Readonly<Record<string, string>> = {
+  dockerignore: '.dockerignore',
+  gitattributes: '.gitattributes',
+  'github-workflow.yml': '.github/workflows/dsp.yml',
+  gitignore: '.gitignore',
+  'gitlab-ci.yml': '.gitlab-ci.yml',
+  'build.mjs': 'build.mjs',
+  'program.test.ts': 'program.test.ts',
+  'tsconfig.json': 'tsconfig.json',
+  'vitest.config.ts': 'vitest.config.ts',
+};
+
+export async function shellFiles(plan: Plan, catalogue: Catalogue): Promise<readonly ProjectFile[]> {
+  const name = plan.requirements.name;
+  const copied = Object.entries(asTheyAre).map(async ([source, path]) =>
+    generated(path, await readSource(`${folder}/${source}`)),
+  );
+  const stacks = (await readSources('stacks')).map(({ path, content }) => generated(`stacks/${path}`, content));
+  const kit = (await readSources('templates/kit')).map(({ path, content }) => generated(`kit/${path}`, content));
+  return [
+    ...(await Promise.all(copied)),
+    ...stacks,
+    ...kit,
+    await rendered('package.json.hbs', 'package.json', { name, ...(await toolVersions()) }),
+    await rendered('Pulumi.yaml.hbs', 'Pulumi.yaml', { name, description: `The system ${name}, planned by dsp` }),
+    await rendered('README.md.hbs', 'README.md', readmeView(plan, catalogue)),
+    ...(await Promise.all(bundlesOf(plan).map((bundle) => dockerfile(bundle, name)))),
+  ];
+}
+
+export function generated(path: string, content: string): ProjectFile {
+  return { path, content, ownership: 'generated', executable: false };
+}
+
+async function rendered(template: string, path: string, values: object): Promise<ProjectFile> {
+  const source = await readSource(`${folder}/${template}`);
+  return generated(path, renderTemplate(`${folder}/${template}`, source, values));
+}
+
+function dockerfile(bundle: string, project: string): Promise<ProjectFile> {
+  return rendered('Dockerfile.hbs', `docker/${bundle}/Dockerfile`, { bundle, project });
+}
+
+/** Of both scales, sorted, each once. */
+function bundlesOf(plan: Plan): readonly string[] {
+  const programsOf = ({ processSets, jobs }: Topology) => [...processSets, ...jobs].map(({ program }) => program);
+  const programs: readonly Program[] = [...programsOf(plan.topology), ...programsOf(plan.local.topology)];
+  const bundles = programs.flatMap((program) => (program.kind === 'service' ? [program.bundle] : []));
+  return [...new Set(bundles)].sort(byCodeUnits);
+}
+
+/** The versions that dsp itself is built and tested with. */
+async function toolVersions(): Promise<object> {
+  const { devDependencies, engines } = JSON.parse(await readSource('package.json'));
+  return {
+    node: engines.node,
+    versions: {
+      pulumi: devDependencies['@pulumi/pulumi'],
+      pulumiKubernetes: devDependencies['@pulumi/kubernetes'],
+      nodeTypes: devDependencies['@types/node'],
+      esbuild: devDependencies.esbuild,
+      typescript: devDependencies.typescript,
+      vitest: devDependencies.vitest,
+    },
+  };
+}

@@ -1,0 +1,166 @@
+/**
+ * The requirements as a table: what each key means, which decision it feeds, its bounds, and what "don't know" takes.
+ * The interview, the reader and the writer of dsp.yaml all follow it.
+ */
+
+import type { Json } from '../pattern.ts';
+
+export type FieldType =
+  /** An interval: sure or not. */
+  | { readonly kind: 'interval'; readonly min: number; readonly max: number; readonly unit: string }
+  | {
+      readonly kind: 'number';
+      readonly min: number;
+      readonly max: number;
+      readonly integer: boolean;
+      readonly unit: string;
+    }
+  | { readonly kind: 'choice'; readonly choices: readonly { readonly value: string; readonly words: string }[] }
+  | { readonly kind: 'confirm' };
+
+export interface Field {
+  /** Dotted, as in dsp.yaml, --set and the environment. */
+  readonly key: string;
+  readonly ask: string;
+  /** One line: which decision it feeds. */
+  readonly feeds: string;
+  readonly type: FieldType;
+  /** What "don't know" and --yes take: a number, an interval, a choice. */
+  readonly prior: Json;
+  readonly priorSource: string;
+}
+
+const interval = (min: number, max: number, unit: string): FieldType => ({ kind: 'interval', min, max, unit });
+const number = (min: number, max: number, integer: boolean, unit: string): FieldType => ({
+  kind: 'number',
+  min,
+  max,
+  integer,
+  unit,
+});
+const prior = (low: number, mid: number, high: number): Json => ({ low, mid, high });
+
+/** A month of milliseconds: no bound on loss or staleness means more. */
+const monthMs = 2_592_000_000;
+
+/** In the order in which they are asked. */
+export const fields: readonly Field[] = [
+  {
+    key: 'rate.readPerSecond',
+    ask: 'How many reads a second, on an average of the busiest day?',
+    feeds: 'the number of shards and instances',
+    type: interval(0, 1e8, 'reads a second'),
+    prior: prior(50, 200, 1000),
+    priorSource: 'a service of some thousand daily users',
+  },
+  {
+    key: 'rate.writePerSecond',
+    ask: 'How many writes a second?',
+    feeds: 'the number of shards, and what replication costs',
+    type: interval(0, 1e8, 'writes a second'),
+    prior: prior(10, 50, 200),
+    priorSource: 'a write for every four or five reads',
+  },
+  {
+    key: 'rate.peakFactor',
+    ask: 'How many times the average is the peak?',
+    feeds: 'the headroom: everything is sized for the peak',
+    type: interval(1, 1000, '×'),
+    prior: prior(2, 3, 5),
+    priorSource: 'daily peaks of two to five times the average are usual',
+  },
+  {
+    key: 'data.payloadBytes',
+    ask: 'How large is one value?',
+    feeds: 'memory and network a request',
+    type: interval(1, 64 * 2 ** 20, 'bytes'),
+    prior: prior(256, 1024, 4096),
+    priorSource: 'a small JSON document',
+  },
+  {
+    key: 'data.totalMiB',
+    ask: 'How much data is kept at once, before replication?',
+    feeds: 'the number of shards by memory',
+    type: interval(0.001, 1e9, 'MiB'),
+    prior: prior(64, 256, 1024),
+    priorSource: 'a few hundred thousand small values',
+  },
+  {
+    key: 'latency.p99Ms',
+    ask: 'How fast must 99 of 100 answers be, at peak?',
+    feeds: 'the load allowed on each server, and the verdict',
+    type: number(0.1, 600_000, false, 'ms'),
+    prior: 100,
+    priorSource: 'what people take for immediate',
+  },
+  {
+    key: 'consistency.level',
+    ask: 'What may a read miss?',
+    feeds: 'which stores can be used at all',
+    type: {
+      kind: 'choice',
+      choices: [
+        { value: 'eventual', words: 'it may be older than any bound' },
+        { value: 'bounded', words: 'it may be as old as the delay asked next' },
+        { value: 'linearizable', words: 'nothing: every read sees every acknowledged write' },
+      ],
+    },
+    prior: 'bounded',
+    priorSource: 'most data may be a moment old',
+  },
+  {
+    key: 'consistency.stalenessMs',
+    ask: 'How long after a write may readers still see the old value?',
+    feeds: 'whether replicas may answer reads',
+    type: number(0, monthMs, true, 'ms'),
+    prior: 1000,
+    priorSource: 'a second is rarely noticed',
+  },
+  {
+    key: 'availability.target',
+    ask: 'Which share of requests must be answered correctly over a month?',
+    feeds: 'the number of replicas and instances',
+    type: number(0.5, 0.999_999, false, 'of 1'),
+    prior: 0.999,
+    priorSource: '43 minutes a month',
+  },
+  {
+    key: 'availability.recoveryMs',
+    ask: 'How soon after a machine is lost must it answer again?',
+    feeds: 'the failure detector’s time-out',
+    type: number(100, 3_600_000, true, 'ms'),
+    prior: 30_000,
+    priorSource: 'an automatic failover without haste',
+  },
+  {
+    key: 'loss.rpoMs',
+    ask: 'How many ms of acknowledged writes may a single fault lose?',
+    feeds: 'how a write is made durable before it is acknowledged',
+    type: number(0, monthMs, true, 'ms'),
+    prior: 1000,
+    priorSource: 'an append-only file flushed every second',
+  },
+  {
+    key: 'cost.usdPerMonth',
+    ask: 'What may it cost a month?',
+    feeds: 'which plans are refused',
+    type: number(1, 1e9, false, 'USD'),
+    prior: 2000,
+    priorSource: 'a small team’s budget',
+  },
+  {
+    key: 'operations.effort',
+    ask: 'How much work may running it be?',
+    feeds: 'whether parts that need care are considered',
+    type: {
+      kind: 'choice',
+      choices: [
+        { value: 'low', words: 'nobody looks after it daily' },
+        { value: 'medium', words: 'a team looks after it beside other work' },
+        { value: 'high', words: 'people are there for it' },
+      ],
+    },
+    prior: 'medium',
+    priorSource: 'the usual case',
+  },
+];

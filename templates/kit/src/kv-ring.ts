@@ -1,0 +1,59 @@
+/**
+ * The kv client of a consistent-hash ring of independent Redis servers. No server is ever ejected: while one is away
+ * its keys are unavailable, and never served, stale, by another.
+ */
+
+import { systemClock } from './clock.ts';
+import { buildRing, type Ring, type RingServer, serverOf } from './ketama.ts';
+import type { KvClient } from './kv-client.ts';
+import { RedisNode } from './redis-node.ts';
+import {
+  codeOf,
+  type Redirect,
+  RoutedKv,
+  type RoutedKvOptions,
+  type Router,
+  saysNotRunYet,
+  type Target,
+} from './routed-kv.ts';
+
+export interface RingKvOptions extends RoutedKvOptions {
+  readonly nodes: readonly (RingServer & { readonly address: string })[];
+}
+
+/** Connects on first use. */
+export function ringKv(options: RingKvOptions): KvClient {
+  return new RoutedKv(new RingRouter(options), options);
+}
+
+class RingRouter implements Router {
+  readonly #ring: Ring;
+  readonly #nodes: readonly RedisNode[];
+  #allAnswered = false;
+
+  constructor(options: RingKvOptions) {
+    this.#ring = buildRing(options.nodes);
+    const clock = options.clock ?? systemClock;
+    this.#nodes = options.nodes.map(({ address }) => new RedisNode(address, options.timeoutMs, clock));
+  }
+
+  async ready(): Promise<void> {
+    if (this.#allAnswered) return;
+    await Promise.all(this.#nodes.map((node) => node.open()));
+    this.#allAnswered = true;
+  }
+
+  owner(key: string): Target {
+    return { node: this.#nodes[serverOf(this.#ring, key)] as RedisNode, asking: false };
+  }
+
+  onError(_key: string, error: Error): Redirect {
+    return saysNotRunYet(error) ? { kind: 'again', reason: codeOf(error) } : { kind: 'final' };
+  }
+
+  onSilence(): void {}
+
+  close(): void {
+    for (const node of this.#nodes) node.close();
+  }
+}

@@ -1,0 +1,140 @@
+/** One connection to one Redis server: commands go out once, in order, and each ends in exactly one answer. */
+
+import { Redis, ReplyError } from 'ioredis';
+import type { Clock } from './clock.ts';
+
+export type Argument = string | Buffer | number;
+
+export interface Command {
+  readonly name: string;
+  readonly args: readonly Argument[];
+  /** Bulk replies as bytes, not as text. */
+  readonly asBuffer?: boolean;
+}
+
+/** How a command ended. `unsent` certainly did not run; of `lost` nobody knows. */
+export type Answer =
+  | { readonly kind: 'reply'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly error: Error }
+  | { readonly kind: 'unsent'; readonly reason: string }
+  | { readonly kind: 'lost'; readonly reason: string };
+
+/** Port after the last colon, so that an IPv6 host may stand before it. */
+export function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) };
+}
+
+export class RedisConnection {
+  readonly address: string;
+  /** Of the server process at the other end; a restart of it ends the connection, so it never changes. */
+  readonly runId: string;
+  readonly #redis: Redis;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  #pending = 0;
+  /** When the last answer came, or the first command since then went out. */
+  #heardAtMs = 0;
+  #corked = false;
+
+  private constructor(address: string, runId: string, redis: Redis, timeoutMs: number, clock: Clock) {
+    this.address = address;
+    this.runId = runId;
+    this.#redis = redis;
+    this.#timeoutMs = timeoutMs;
+    this.#clock = clock;
+  }
+
+  /** Connects and reads the server's run_id. Rejects when that was not done within `timeoutMs`. */
+  static async open(address: string, timeoutMs: number, clock: Clock): Promise<RedisConnection> {
+    const redis = new Redis({
+      ...splitAddress(address),
+      lazyConnect: true,
+      connectTimeout: timeoutMs,
+      protocol: 2,
+      disableClientInfo: true,
+      enableReadyCheck: false,
+      // What is sent must be known to be sent: no queue, no resending, no reconnecting behind our back.
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+    });
+    // Failures arrive through the commands' promises; an `error` event without a listener would be printed.
+    redis.on('error', () => {});
+    const timer = setTimeout(() => redis.disconnect(), timeoutMs);
+    try {
+      await redis.connect();
+      const info = String(await redis.call('INFO', 'server'));
+      const runId = /^run_id:(\w+)/m.exec(info)?.[1];
+      if (runId === undefined) throw new Error('INFO names no run_id');
+      return new RedisConnection(address, runId, redis, timeoutMs, clock);
+    } catch (error) {
+      redis.disconnect();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get usable(): boolean {
+    return this.#redis.status === 'ready' && this.#redis.stream.writable;
+  }
+
+  /** How many commands wait for their answer. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /**
+   * Sends the command behind those sent before, and gives up on its answer after `timeoutMs`. A connection on which
+   * nothing at all was answered for the time-out it was opened with is closed then.
+   */
+  send(command: Command, timeoutMs: number): Promise<Answer> {
+    if (!this.usable) return Promise.resolve({ kind: 'unsent', reason: `${this.address}: the connection is closed` });
+    if (this.#pending++ === 0) this.#heardAtMs = this.#clock.monotonicMs();
+    this.#cork();
+    const args = command.args as (string | Buffer | number)[];
+    const reply = command.asBuffer ? this.#redis.callBuffer(command.name, args) : this.#redis.call(command.name, args);
+    return new Promise((resolve) => {
+      const giveUp = () => {
+        resolve({ kind: 'lost', reason: `${this.address}: no answer within ${Math.round(timeoutMs)} ms` });
+        if (this.#clock.monotonicMs() - this.#heardAtMs >= 0.9 * this.#timeoutMs) this.close();
+      };
+      // After a stall of this process the answer may be waiting in the socket: read before giving up.
+      const timer = setTimeout(() => setImmediate(giveUp), timeoutMs);
+      const end = (answer: Answer) => {
+        this.#pending--;
+        this.#heardAtMs = this.#clock.monotonicMs();
+        clearTimeout(timer);
+        resolve(answer);
+      };
+      reply.then(
+        (value) => end({ kind: 'reply', value }),
+        (error: unknown) =>
+          end(
+            error instanceof ReplyError
+              ? { kind: 'error', error: error as Error }
+              : { kind: 'lost', reason: `${this.address}: the connection was lost` },
+          ),
+      );
+    });
+  }
+
+  /** Ends the connection; what is in flight is lost. */
+  close(): void {
+    this.#redis.disconnect();
+  }
+
+  /** Commands sent in one turn of the event loop leave in one write. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    const { stream } = this.#redis;
+    stream.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      stream.uncork();
+    });
+  }
+}

@@ -1,0 +1,160 @@
+/** The buckets in the store: which one a key is in, and the scripts (script.ts) as typed calls. */
+
+import type { KvClient, WaitOptions } from '@dsp/kit/kv';
+import type { Rate } from './gcra.ts';
+import type { Policy } from './policies.ts';
+import { checkScript, createScript, refundScript, sweepScript } from './script.ts';
+
+/** One check as the store sees it. */
+export interface Charge {
+  readonly policy: Policy;
+  /** `<policy>:<key>`; no two pairs share one, because a policy's name has no colon. */
+  readonly field: string;
+  readonly cost: number;
+}
+
+/** What the store decided of a charge, with the rate that it decided by (a policy may change between two calls). */
+export interface Ruling {
+  readonly allowed: boolean;
+  /** After the charge when it was admitted; as it stands when not. */
+  readonly debtTicks: number;
+  readonly rate: Rate;
+}
+
+export interface Rulings {
+  /** The store's time, of which a refund must know. */
+  readonly atUs: number;
+  /** The bucket was emptied since it was last looked at, by this call or by another limiter's. */
+  readonly fenced: boolean;
+  /** In the order of the charges. */
+  readonly rulings: readonly Ruling[];
+}
+
+export interface SweepStep {
+  readonly cursor: string;
+  readonly seen: number;
+  readonly removed: number;
+}
+
+export interface Buckets {
+  readonly count: number;
+  /** Which bucket a field is in: 0 … count − 1. Every instance must come to the same. */
+  indexOf(field: string): number;
+  /** Makes the bucket if it is missing; resolves once the replicas have it. */
+  create(index: number, fenced: boolean): Promise<'created' | 'present' | 'other-layout'>;
+  /** Rules on the charges in order, or on all at once when `atomic`. Resolves once the replicas have what was charged. */
+  check(index: number, charges: readonly Charge[], atomic: boolean): Promise<Rulings>;
+  /** Gives back charges of one {@link check}; best effort, for a charge that is not given back only refuses more. */
+  refund(index: number, charges: readonly Charge[], rulings: Rulings): Promise<void>;
+  sweep(index: number, cursor: string, fields: number, ttlMs: number): Promise<SweepStep>;
+}
+
+export interface BucketsOptions {
+  readonly kv: KvClient;
+  readonly count: number;
+  readonly wait: Required<WaitOptions>;
+}
+
+export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
+  // The hash tag keeps a bucket's name and slot apart from every other use of the store.
+  const names = Array.from({ length: count }, (_, index) => `rl:{b${index}}`);
+  const nameOf = (index: number) => names[index] as string;
+  const waiting: WaitOptions = wait.waitReplicas > 0 ? wait : {};
+  /** When each bucket was last fenced, as far as is known. */
+  const fences = new Array<number | undefined>(count);
+  return {
+    count,
+    indexOf: (field) => hash32(field) % count,
+    async create(index, fenced) {
+      const reply = await kv.run(createScript, nameOf(index), [count, fenced ? 1 : 0], waiting);
+      fences[index] = undefined;
+      return reply === 0 ? 'created' : reply === 1 ? 'present' : 'other-layout';
+    },
+    async check(index, charges, atomic) {
+      const call = encode(charges);
+      const reply = await kv.run(checkScript, nameOf(index), [count, atomic ? 1 : 0, ...call.args], waiting);
+      const { atUs, fenceUs, rulings } = decode(call, reply as readonly number[], charges.length);
+      const fenced = fenceUs !== (fences[index] ?? fenceUs) || fenceUs === atUs;
+      fences[index] = fenceUs;
+      return { atUs, fenced, rulings };
+    },
+    async refund(index, charges, { atUs, rulings }) {
+      const args: (string | number)[] = [count, atUs];
+      for (const [at, { field, cost }] of charges.entries()) {
+        const ruling = rulings[at] as Ruling;
+        if (ruling.allowed) args.push(field, ruling.rate.ticksPerUs, cost * ruling.rate.unitTicks);
+      }
+      if (args.length > 2) await kv.run(refundScript, nameOf(index), args);
+    },
+    async sweep(index, cursor, fields, ttlMs) {
+      const reply = await kv.run(sweepScript, nameOf(index), [count, cursor, fields, ttlMs]);
+      const [next, seen, removed] = reply as [string, number, number];
+      return { cursor: next, seen, removed };
+    },
+  };
+}
+
+/** All charges to one field, so that the script sees each of them after the one before. */
+interface Entry {
+  rate: Rate;
+  readonly costs: number[];
+  /** Positions in the caller's order. */
+  readonly positions: number[];
+}
+
+interface Call {
+  readonly args: readonly (string | number)[];
+  readonly entries: Iterable<Entry>;
+}
+
+function encode(charges: readonly Charge[]): Call {
+  const entries = new Map<string, Entry>();
+  for (let at = 0; at < charges.length; at++) {
+    const { field, policy, cost } = charges[at] as Charge;
+    const entry = entries.get(field);
+    if (entry === undefined) {
+      entries.set(field, { rate: policy.rate, costs: [cost], positions: [at] });
+      continue;
+    }
+    entry.costs.push(cost);
+    entry.positions.push(at);
+    entry.rate = policy.rate;
+  }
+  const rates = new Map<Rate, number>();
+  for (const { rate } of entries.values()) if (!rates.has(rate)) rates.set(rate, rates.size + 1);
+  const args: (string | number)[] = [rates.size];
+  for (const rate of rates.keys()) args.push(rate.ticksPerUs, rate.unitTicks, rate.capacityTicks);
+  for (const [field, { rate, costs }] of entries) args.push(field, rates.get(rate) as number, costs.length, ...costs);
+  return { args, entries: entries.values() };
+}
+
+interface Reply {
+  readonly atUs: number;
+  readonly fenceUs: number;
+  readonly rulings: readonly Ruling[];
+}
+
+function decode({ entries }: Call, reply: readonly number[], charges: number): Reply {
+  const [atUs, fenceUs, ...debts] = reply;
+  if (atUs === undefined || fenceUs === undefined || debts.length !== charges)
+    throw new Error('the store answered something else than asked');
+  const rulings = new Array<Ruling>(charges);
+  let next = 0;
+  for (const { rate, positions } of entries) {
+    for (const position of positions) {
+      const debt = debts[next++] as number;
+      rulings[position] =
+        debt >= 0 ? { allowed: true, debtTicks: debt, rate } : { allowed: false, debtTicks: -1 - debt, rate };
+    }
+  }
+  return { atUs, fenceUs, rulings };
+}
+
+/** FNV-1a over UTF-16 code units, its bits then mixed (murmur3's finaliser), so that similar keys spread evenly. */
+export function hash32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

@@ -1,0 +1,87 @@
+/** For tests: a store in memory that answers the limiter's scripts by the pure model, with a clock and faults of its own. */
+
+import type { KvClient, Script, WaitOptions } from '@dsp/kit/kv';
+import { debtAt, type KeyState, type Rate, stateOf, take } from './gcra.ts';
+import { checkScript, createScript, refundScript, sweepScript } from './script.ts';
+
+export interface FakeStore extends KvClient {
+  nowUs: number;
+  /** Asked before each call; what it throws, or rejects with, is the call's failure. */
+  before: (script: Script, key: string, options: WaitOptions | undefined) => void | Promise<void>;
+  readonly calls: { readonly script: Script; readonly key: string; readonly args: readonly (string | number)[] }[];
+  readonly buckets: Map<string, Map<string, KeyState>>;
+}
+
+export function fakeStore(): FakeStore {
+  const store: FakeStore = {
+    nowUs: 1_763_000_000_000_000,
+    before: () => undefined,
+    calls: [],
+    buckets: new Map(),
+    ready: async () => undefined,
+    close: async () => undefined,
+    get: () => Promise.reject(new Error('not used')),
+    getBuffer: () => Promise.reject(new Error('not used')),
+    set: () => Promise.reject(new Error('not used')),
+    delete: () => Promise.reject(new Error('not used')),
+    async run(script, key, args, options) {
+      store.calls.push({ script, key, args });
+      await store.before(script, key, options);
+      return answer(store, script, key, args);
+    },
+  };
+  return store;
+}
+
+function answer(store: FakeStore, script: Script, key: string, args: readonly (string | number)[]): unknown {
+  if (script === createScript) {
+    const present = store.buckets.has(key);
+    if (!present) store.buckets.set(key, new Map());
+    return present ? 1 : 0;
+  }
+  const bucket = store.buckets.get(key);
+  if (bucket === undefined) throw new Error(`${key} was not made`);
+  if (script === checkScript) return check(bucket, store.nowUs, args);
+  if (script === refundScript) return refund(bucket, store.nowUs, args);
+  if (script === sweepScript) return ['0', bucket.size, 0];
+  throw new Error('an unknown script');
+}
+
+function check(bucket: Map<string, KeyState>, nowUs: number, args: readonly (string | number)[]): number[] {
+  const rest = [...args];
+  rest.shift();
+  const atomic = rest.shift() === 1;
+  const number = () => Number(rest.shift());
+  const rates = Array.from({ length: number() }, (): Rate => {
+    const [ticksPerUs, unitTicks, capacityTicks] = [number(), number(), number()];
+    return { ticksPerUs, unitTicks, capacityTicks, burst: capacityTicks / unitTicks };
+  });
+  const next = new Map(bucket);
+  const reply = [nowUs, 0];
+  let refused = false;
+  while (rest.length > 0) {
+    const field = String(rest.shift());
+    const rate = rates[number() - 1] as Rate;
+    for (let checks = number(); checks > 0; checks--) {
+      const taken = take(rate, debtAt(rate, next.get(field), nowUs), number());
+      if (taken.allowed) next.set(field, stateOf(rate, taken.debtTicks, nowUs));
+      refused ||= !taken.allowed;
+      reply.push(taken.allowed ? taken.debtTicks : -1 - taken.debtTicks);
+    }
+  }
+  if (!(atomic && refused)) for (const [field, state] of next) bucket.set(field, state);
+  return reply;
+}
+
+/** At the time of the charge, which is all that the tests need. */
+function refund(bucket: Map<string, KeyState>, nowUs: number, args: readonly (string | number)[]): number {
+  if (args[1] !== nowUs) throw new Error('this store refunds only what was charged just now');
+  for (let at = 2; at < args.length; at += 3) {
+    const field = String(args[at]);
+    const state = bucket.get(field);
+    if (state === undefined) continue;
+    const us = Number(args[at + 2]) / Number(args[at + 1]);
+    bucket.set(field, { tatUs: state.tatUs - us, ticks: state.ticks });
+  }
+  return (args.length - 2) / 3;
+}

@@ -1,0 +1,124 @@
+/** What holds of every history of the store, and of the store itself when it is at rest. */
+
+import { checkRegisters, type LossWindow, type RegisterFindings } from '../../src/checkers/register.ts';
+import { invariantResult } from '../../src/checkers/result.ts';
+import type { CheckInput, InvariantResult, Invariants } from '../../src/pattern.ts';
+import { faultTargets, probe } from './probe.ts';
+import { judgeProbe } from './slots.ts';
+import { storeOf } from './store.ts';
+
+/** A killed or stopped server may acknowledge writes for as long after the fault's recorded start. */
+const faultTakesMs = 250;
+/** A write without an answer takes effect within this time, counted from the heal of a fault it ran into, or never. */
+const lingerMs = 10_000;
+
+function check(input: CheckInput): readonly InvariantResult[] {
+  const atRest = judgeProbe(input.probe);
+  // Another part's store has no load of its own: what can be said of it is how it stands.
+  if (input.history.length === 0 && input.probe !== null) return atRest;
+  const { level, stalenessMs } = input.requirements.consistency;
+  const bound = level === 'eventual' ? null : level === 'linearizable' ? 0 : stalenessMs;
+  const findings = checkRegisters(
+    input.history.filter((entry) => entry.operation === 'write'),
+    input.history.filter((entry) => entry.operation === 'read'),
+    {
+      stalenessMs: bound,
+      mayBeAbsent: storeOf(input.sizing).mode === 'cache',
+      losses: declaredLosses(input),
+      lingerMs: lingerMs + longestFaultMs(input),
+    },
+  );
+  return [
+    noLostWrites(input, findings),
+    noInventedValues(findings),
+    ...(bound === null ? [] : [boundedStaleness(findings, bound)]),
+    keysReadable(findings),
+    ...atRest,
+  ];
+}
+
+/**
+ * A fault may lose what was acknowledged in the last `rpoMs` before it. One that only stops a primary has a second such
+ * time when it ends: the old primary acknowledges writes until it learns that it was replaced.
+ */
+function declaredLosses(input: CheckInput): readonly LossWindow[] {
+  const { rpoMs } = input.requirements.loss;
+  if (rpoMs === 0) return [];
+  return storeFaults(input).flatMap(({ kind, startMs, healedMs }) => {
+    const before = { fromMs: startMs - rpoMs, toMs: startMs + faultTakesMs };
+    return kind === 'kill' ? [before] : [before, { fromMs: healedMs - faultTakesMs, toMs: healedMs + rpoMs }];
+  });
+}
+
+function storeFaults(input: CheckInput): CheckInput['faults'] {
+  return input.faults.filter((fault) => fault.hit && fault.set === `${input.part}-redis`);
+}
+
+function longestFaultMs(input: CheckInput): number {
+  return Math.max(0, ...input.faults.map(({ startMs, healedMs }) => healedMs - startMs));
+}
+
+function noLostWrites(input: CheckInput, findings: RegisterFindings): InvariantResult {
+  const faults = storeFaults(input);
+  const violations = findings.lost.map(({ read, by, lost, sinceMs }) => {
+    const returned = read.result === 0 ? 'nothing' : `version ${read.result}`;
+    const sentence =
+      `key ${read.key} returned ${returned} at the end, but version ${by.value} had been acknowledged ` +
+      `${whenOf(by.answeredMs!, input)}; ${lost} acknowledged writes lost since ${whenOf(sinceMs, input)}`;
+    return { severity: lost, sentence };
+  });
+  const count = findings.lost.reduce((sum, { lost }) => sum + lost, 0);
+  const { rpoMs } = input.requirements.loss;
+  const note =
+    `${findings.writesReadBack} acknowledged writes of ${findings.keysReadBack} keys read back, ${faults.length} faults; ` +
+    `${count} lost, and ${findings.lostAsDeclared} more within the ${rpoMs} ms before a fault that may be lost`;
+  const title = 'no acknowledged write is lost beyond what was declared';
+  return invariantResult({ id: 'no-lost-writes', title, note }, findings.writesReadBack, violations, count);
+}
+
+/** A moment as people find it on the report's time axis, and beside the fault that it goes with. */
+function whenOf(atMs: number, input: CheckInput): string {
+  const intoRun = `${Math.round(atMs - (input.history[0]?.sentMs ?? 0))} ms into the run`;
+  const fault = storeFaults(input).at(-1);
+  if (fault === undefined) return intoRun;
+  const offset = Math.round(atMs - fault.startMs);
+  const side = offset < 0 ? 'before' : 'after';
+  return `${intoRun} (${Math.abs(offset)} ms ${side} the ${fault.kind} of ${fault.instance})`;
+}
+
+function noInventedValues(findings: RegisterFindings): InvariantResult {
+  const violations = findings.invented.map(({ read, why }) => {
+    const returned = read.result > 0 ? `version ${read.result}, ${why}` : 'a value that is no item of the key';
+    return { severity: 1, sentence: `a read of key ${read.key} returned ${returned}` };
+  });
+  const note = `${findings.reads} answered reads, each compared with what was written`;
+  return invariantResult(
+    { id: 'no-invented-values', title: 'every value read had been written', note },
+    findings.reads,
+    violations,
+  );
+}
+
+function boundedStaleness(findings: RegisterFindings, boundMs: number): InvariantResult {
+  const violations = findings.stale.map(({ read, by }) => {
+    const ageMs = read.sentMs - by.answeredMs!;
+    const returned = read.result === 0 ? 'nothing' : `version ${read.result}`;
+    const sentence = `key ${read.key} returned ${returned} ${Math.round(ageMs)} ms after version ${by.value} was acknowledged`;
+    return { severity: ageMs, sentence };
+  });
+  const note = `a read sent more than ${boundMs} ms after an acknowledgement must see it; ${findings.readsBound} such reads`;
+  const about = { id: 'bounded-staleness', title: 'reads are no older than the consistency asked for', note };
+  return invariantResult(about, findings.readsBound, violations);
+}
+
+function keysReadable(findings: RegisterFindings): InvariantResult {
+  const violations = findings.unreadable.map((key) => ({
+    severity: 1,
+    sentence: `key ${key} was written and acknowledged, but no final read of it was answered`,
+  }));
+  const note = `${findings.keysReadBack} keys answered a final read after recovery`;
+  const about = { id: 'keys-readable', title: 'every key can be read after recovery', note };
+  return invariantResult(about, findings.keysReadBack + violations.length, violations);
+}
+
+export default { check, probe, faultTargets } satisfies Invariants;

@@ -1,0 +1,82 @@
+/** Sharded Redis: a Redis Cluster that keeps what it acknowledged, or a ring of caches that may forget. */
+
+import { definePattern, type PartContext, type Requirements } from '../../src/pattern.ts';
+import { serviceTimePriors } from './capacity.ts';
+import { type StoreSizing, size } from './size.ts';
+import { connect, topology } from './topology.ts';
+
+export default definePattern<StoreSizing>({
+  id: 'sharded-redis',
+  title: 'Sharded Redis',
+  need: { id: 'keep-hot-data', words: 'keep hot data in memory' },
+  partName: 'store',
+  provides: ['kv'],
+  reads: ['rate', 'data', 'latency', 'consistency', 'availability', 'loss', 'cost', 'operations'],
+  questions: [],
+  userDemand: (requirements) => ({ ...userLoad(requirements), capability: 'kv', guarantees: {} }),
+  size,
+  local,
+  footprint,
+  topology,
+  connect,
+  files: (part) => [
+    {
+      path: 'redis.conf',
+      template: 'redis.conf.hbs',
+      values: {
+        cluster: part.sizing.mode === 'store',
+        appendonly: part.sizing.mode === 'store',
+        appendFsync: part.sizing.appendFsync,
+        maxmemoryPolicy: part.sizing.mode === 'store' ? 'noeviction' : 'allkeys-lru',
+      },
+      ownership: 'generated',
+    },
+  ],
+  stack: (part) => ({ module: 'stack.ts', construct: 'ShardedRedis', args: stackArgs(part) }),
+  offeredLoad: ({ sizing }) => ({ read: sizing.readPerSecond, write: sizing.writePerSecond }),
+  workloadModule: 'workload',
+  invariantsModule: 'invariants',
+});
+
+function userLoad({ rate, data, latency }: Requirements) {
+  return {
+    readPerSecond: rate.readPerSecond.high * rate.peakFactor.high,
+    writePerSecond: rate.writePerSecond.high * rate.peakFactor.high,
+    payloadBytes: data.payloadBytes.high,
+    totalMiB: data.totalMiB.high,
+    p99Ms: latency.p99Ms,
+  };
+}
+
+/** Replicas, the majority and the second instance are the structure; shards and memory shrink with the scale. */
+function local(sizing: StoreSizing, scale: number): StoreSizing {
+  if (scale >= 1) return sizing;
+  const least = sizing.mode === 'store' ? 3 : 2;
+  const shards = Math.max(Math.min(least, sizing.shards), Math.round(sizing.shards * scale));
+  const memory = (whole: number) => Math.max(32, Math.ceil((whole * sizing.shards * scale) / shards));
+  return {
+    ...sizing,
+    readPerSecond: sizing.readPerSecond * scale,
+    writePerSecond: sizing.writePerSecond * scale,
+    totalMiB: Math.max(1, Math.ceil(sizing.totalMiB * scale)),
+    shards,
+    maxmemoryMiB: memory(sizing.maxmemoryMiB),
+    memoryMiBPerProcess: memory(sizing.memoryMiBPerProcess),
+    apiInstances: Math.min(sizing.apiInstances, Math.max(2, Math.round(sizing.apiInstances * scale))),
+  };
+}
+
+/** Idle redis-servers and Node processes cost little; the load costs its service time, a write once a copy. */
+function footprint(sizing: StoreSizing): { cpus: number; memoryMiB: number } {
+  const nodes = sizing.shards * (1 + sizing.replicasPerShard);
+  const { 'redis.read': read, 'redis.write': write, 'kv.api': api } = serviceTimePriors;
+  const writes = sizing.writePerSecond * (1 + sizing.replicasPerShard);
+  const busyUs =
+    sizing.readPerSecond * (read.meanUs + api.meanUs) + writes * write.meanUs + sizing.writePerSecond * api.meanUs;
+  const data = sizing.totalMiB * (1 + sizing.replicasPerShard) * 1.5;
+  return { cpus: busyUs / 1e6 + nodes * 0.01, memoryMiB: data + nodes * 12 + sizing.apiInstances * 90 };
+}
+
+function stackArgs(part: PartContext<StoreSizing>) {
+  return { mode: part.sizing.mode };
+}

@@ -1,0 +1,130 @@
+/** Sharded Redis as processes: redis-servers, the job that makes them one cluster, and the HTTP service. */
+
+import type { Binding, Guarantees, Job, PartContext, ProcessSet, Topology, Value } from '../../src/pattern.ts';
+import type { StoreSizing } from './size.ts';
+
+type Part = PartContext<StoreSizing>;
+
+const redisPort = 'redis';
+
+export function topology(part: Part): Topology {
+  const { sizing } = part;
+  return {
+    processSets: [redis(part), ...(sizing.apiInstances > 0 ? [api(part)] : [])],
+    jobs: sizing.mode === 'store' ? [converge(part)] : [],
+  };
+}
+
+export function connect(part: Part, guarantees: Guarantees): Readonly<Record<string, Binding>> {
+  return { kv: { part: part.name, env: kvEnv(part), dependsOn: readyAfter(part), guarantees } };
+}
+
+const redisSet = (part: Part) => `${part.name}-redis`;
+const convergeJob = (part: Part) => `${part.name}-converge`;
+const nodesOf = (part: Part) => part.sizing.shards * (1 + part.sizing.replicasPerShard);
+
+function readyAfter(part: Part): readonly string[] {
+  return part.sizing.mode === 'store' ? [convergeJob(part)] : [redisSet(part)];
+}
+
+/** The kv capability's environment, as kit reads it. */
+function kvEnv(part: Part): Readonly<Record<string, Value>> {
+  const names = Array.from({ length: nodesOf(part) }, (_, ordinal) => `${redisSet(part)}-${ordinal}`);
+  return {
+    KV_MODE: part.sizing.mode === 'store' ? 'cluster' : 'ring',
+    KV_NODES: { addressesOf: redisSet(part), port: redisPort },
+    KV_NAMES: names.join(','),
+    KV_TIMEOUT_MS: `${kvTimeoutMs(part)}`,
+  };
+}
+
+/** Long enough for a redirect or two, short enough that a lost primary is told from a slow one. */
+function kvTimeoutMs(part: Part): number {
+  return Math.min(2000, Math.max(250, Math.round(part.requirements.latency.p99Ms * 10)));
+}
+
+function redis(part: Part): ProcessSet {
+  const { sizing } = part;
+  const cluster = sizing.mode === 'store';
+  return {
+    id: redisSet(part),
+    part: part.name,
+    program: { kind: 'engine', program: 'redis-server', image: 'redis:7.2.5-bookworm' },
+    replicas: nodesOf(part),
+    args: redisArgs(sizing),
+    env: {},
+    ports: [{ name: redisPort, containerPort: 6379, ...(cluster ? { alsoReserveOffset: 10_000 } : {}) }],
+    volumes: [{ name: 'data', sizeGiB: Math.max(1, Math.ceil((sizing.maxmemoryMiB * 3) / 1024)) }],
+    files: [{ name: 'config', path: `parts/${part.name}/redis.conf` }],
+    readiness: { kind: 'redis', port: redisPort },
+    liveness: { kind: 'redis', port: redisPort },
+    stop: { signal: 'SIGTERM', graceMs: 10_000 },
+    resources: { cpuMillis: 1000, memoryMiB: sizing.memoryMiBPerProcess },
+    dependsOn: [],
+    spread: true,
+  };
+}
+
+function redisArgs(sizing: StoreSizing): readonly Value[] {
+  const address: readonly Value[] = ['--port', { ownPort: redisPort }, '--bind', { ownHost: true }];
+  const own: readonly Value[] = ['--dir', { volume: 'data' }, '--maxmemory', `${sizing.maxmemoryMiB}mb`];
+  const cluster: readonly Value[] = [
+    '--cluster-node-timeout',
+    `${sizing.nodeTimeoutMs}`,
+    '--cluster-announce-ip',
+    { ownHost: true },
+  ];
+  return [{ file: 'config' }, ...address, ...own, ...(sizing.mode === 'store' ? cluster : [])];
+}
+
+function converge(part: Part): Job {
+  const { sizing } = part;
+  const timeoutMs = 120_000;
+  return {
+    id: convergeJob(part),
+    part: part.name,
+    program: {
+      kind: 'service',
+      bundle: 'sharded-redis-converge',
+      entry: 'patterns/sharded-redis/service/src/converge.ts',
+    },
+    args: [],
+    env: {
+      NODES: { addressesOf: redisSet(part), port: redisPort },
+      REPLICAS: `${sizing.replicasPerShard}`,
+      NODE_TIMEOUT_MS: `${sizing.nodeTimeoutMs}`,
+      TIMEOUT_MS: `${timeoutMs - 10_000}`,
+    },
+    leavingEnv: { name: 'LEAVING', set: redisSet(part), port: redisPort },
+    dependsOn: [redisSet(part)],
+    timeoutMs,
+  };
+}
+
+function api(part: Part): ProcessSet {
+  const { sizing } = part;
+  return {
+    id: `${part.name}-api`,
+    part: part.name,
+    program: { kind: 'service', bundle: 'sharded-redis', entry: 'patterns/sharded-redis/service/src/main.ts' },
+    replicas: sizing.apiInstances,
+    args: [],
+    env: {
+      HOST: { ownHost: true },
+      PORT: { ownPort: 'http' },
+      LOG_LEVEL: 'info',
+      WAIT_REPLICAS: `${sizing.waitReplicas}`,
+      WAIT_TIMEOUT_MS: `${sizing.waitTimeoutMs}`,
+      ...kvEnv(part),
+    },
+    ports: [{ name: 'http', containerPort: 8080, exposed: true }],
+    volumes: [],
+    files: [],
+    readiness: { kind: 'http', port: 'http', path: '/readyz' },
+    liveness: { kind: 'http', port: 'http', path: '/livez' },
+    stop: { signal: 'SIGTERM', graceMs: 15_000 },
+    resources: { cpuMillis: 1000, memoryMiB: 256 },
+    dependsOn: readyAfter(part),
+    spread: true,
+  };
+}
