@@ -37,8 +37,14 @@ export const catalogue = {
   }>({
     exitCode: 2,
     meaning: 'Answers are malformed, unknown, impossible, or contradict each other; every one is listed.',
-    what: ({ problems }) => problems.map(({ where, key, problem }) => `${where}: ${key} ${problem}`).join('\n       '),
-    mend: ({ problems }) => `correct ${[...new Set(problems.map(({ key, where }) => key || where))].join(', ')}`,
+    what: ({ problems }) =>
+      problems
+        .map(({ where, key, problem }) => `${where && `${where}: `}${key && `${key} `}${problem}`)
+        .join('\n       '),
+    mend: ({ problems }) => {
+      const wrong = [...new Set(problems.map(({ key, where }) => key || where))].filter((name) => name !== '');
+      return `correct ${wrong.slice(0, 8).join(', ')}${wrong.length > 8 ? ' and the rest' : ''}`;
+    },
   }),
   'requirements.unreadable': entry<{ path: string; problem: string }>({
     exitCode: 2,

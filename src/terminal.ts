@@ -47,3 +47,8 @@ export function processTerminal(interrupt: AbortSignal): Terminal {
     cwd: process.cwd(),
   };
 }
+
+/** Where questions are put and answered: on stderr, so that stdout stays data. */
+export function questionStreams(): { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream } {
+  return { input: process.stdin, output: process.stderr };
+}

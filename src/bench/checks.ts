@@ -2,7 +2,7 @@
  * From measurements to checks: what follows from the requirements, and the user's own objectives. Pure.
  *
  * A check passes or fails only on evidence. It is `inconclusive` over no sample, over fewer than 10/(1 − q) samples for
- * a quantile q, when the control broke the same bound, and for rates and latencies below scale 1; it is `invalid` when
+ * a quantile q, when the control broke the same bound or others crowded the machine, and for rates and latencies below scale 1; it is `invalid` when
  * the generator did not offer what it should have.
  */
 
@@ -25,6 +25,8 @@ export interface ChecksInput {
   readonly faults: readonly FaultRecord[];
   /** Latency of the control in the steady phase; null when none ran. */
   readonly control: Hdr | null;
+  /** Share of the machine's CPU that others used during the steady load; null when unknown. */
+  readonly foreignCpuShare: number | null;
   /** Parts that took load, control excluded. */
   readonly parts: readonly string[];
   readonly requirements: Requirements;
@@ -35,11 +37,16 @@ export interface ChecksInput {
 /** A generator that turned to at least this share of its arrivals in time, and a system that answered as many, kept up. */
 export const keptUpShare = 0.98;
 
+/** Above this share of the machine's CPU, what others used excuses a latency or rate that was missed. */
+export const crowdedShare = 0.25;
+
 export function judgeRun(input: ChecksInput): readonly Judged[] {
-  const fellBehind = new Set(input.parts.filter((part) => generatorShare(input, part) < keptUpShare));
+  const fellBehind = new Set(input.parts.filter((part) => (generatorShare(input, part) ?? 1) < keptUpShare));
   const required = input.parts.flatMap((part) => requiredThresholds(input, part));
-  const judge = (threshold: Threshold, from: string, note = '') =>
-    invalidate(judgeThreshold(input, threshold, from, note), threshold.tags.part, fellBehind);
+  const judge = (threshold: Threshold, from: string, note = '') => {
+    const judged = judgeThreshold(input, threshold, from, note);
+    return excuseCrowd(invalidate(judged, threshold.tags.part, fellBehind), threshold, input.foreignCpuShare);
+  };
   return [
     ...input.parts.map((part) => judgeGenerator(input, part)),
     ...required.map(({ threshold, from, note }) => judge(threshold, from, note)),
@@ -55,28 +62,38 @@ function invalidate(judged: Judged, part: string | undefined, fellBehind: Readon
   return { ...judged, check: { ...judged.check, verdict: 'invalid', note: 'the generator fell behind' } };
 }
 
+/** A crowded machine makes a system late that has less CPU left than it was planned for; a met bound still stands. */
+function excuseCrowd(judged: Judged, threshold: Threshold, foreignShare: number | null): Judged {
+  const steady = (threshold.tags.phase ?? 'steady') === 'steady';
+  const crowded = foreignShare !== null && foreignShare > crowdedShare && steady && scales(threshold);
+  if (!crowded || judged.check.verdict !== 'fail') return judged;
+  const note = `other programs used ${round(100 * foreignShare, 0)} % of the machine's CPU during the steady load`;
+  return { ...judged, check: { ...judged.check, verdict: 'inconclusive', note } };
+}
+
 function steadyOf(input: ChecksInput, part: string): ReturnType<typeof total> {
   return total(input.cells.filter((cell) => cell.part === part && cell.phase === 'steady'));
 }
 
-function generatorShare(input: ChecksInput, part: string): number {
+/** Of the arrivals of the steady load, those that the generator turned to in time; null when there was none. */
+function generatorShare(input: ChecksInput, part: string): number | null {
   const { offered, behind } = steadyOf(input, part);
-  return offered === 0 ? 0 : 1 - behind / offered;
+  return offered === 0 ? null : 1 - behind / offered;
 }
 
 function judgeGenerator(input: ChecksInput, part: string): Judged {
   const { offered, late, behind } = steadyOf(input, part);
   const share = generatorShare(input, part);
-  const verdict = offered === 0 ? 'inconclusive' : share < keptUpShare ? 'invalid' : 'pass';
+  const verdict = share === null ? 'inconclusive' : share < keptUpShare ? 'invalid' : 'pass';
   const check: CheckResult = {
     name: `generator{part:${part}}: in time>=${keptUpShare}`,
     from: 'bench',
     verdict,
-    measured: offered === 0 ? null : share,
+    measured: share,
     bound: keptUpShare,
     unit: '',
     note:
-      offered === 0
+      share === null
         ? 'nothing was offered'
         : `of ${offered} arrivals ${behind} were taken up over 10 ms late, ${late} left over 1 ms late`,
   };

@@ -34,6 +34,7 @@ export async function conclude(input: Concluded): Promise<Benched> {
     spans: result.spans,
     faults: result.faults,
     control: steadyControl.length === 0 ? null : total(steadyControl).latency,
+    foreignCpuShare: result.foreignCpuShare,
     parts: loadedNames,
     requirements: plan.requirements,
     thresholds: input.thresholds,
@@ -67,7 +68,7 @@ export async function conclude(input: Concluded): Promise<Benched> {
     figures: loadFigures(result.cells, result.spans),
     series: loaded.map(({ part }, i) => result.series.of(i, part.name)),
     curves: loadedNames.map((part) => ({ part, points: curve(steadyLatency(result.cells, part)) })),
-    machine: machine(),
+    machine: { ...machine(), foreignCpuShare: result.foreignCpuShare },
   };
   return { report, judgement };
 }
@@ -96,7 +97,7 @@ async function judgeInvariants(input: Concluded, benched: BenchedPart): Promise<
     .map((invariant) => ({ ...invariant, part: part.name }));
 }
 
-function machine(): Report['machine'] {
+function machine(): Omit<Report['machine'], 'foreignCpuShare'> {
   const all = cpus();
   return {
     cpus: all.length,

@@ -61,9 +61,10 @@ export class Connection {
 
   #write(bytes: string | Buffer, method: string): void {
     this.#parser.start(method);
+    // Before the write: an operation must not seem to have begun after it took effect.
+    this.#events.sent(this);
     if (typeof bytes === 'string') this.#socket.write(bytes, 'latin1');
     else this.#socket.write(bytes);
-    this.#events.sent(this);
   }
 
   #onConnect(): void {

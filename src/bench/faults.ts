@@ -5,6 +5,7 @@ import { type Clock, monotonicOriginMs } from '../clock.ts';
 import type { FaultAccess, Instance, Witness } from '../deploy/deployment.ts';
 import { DspError } from '../errors.ts';
 import type { Random } from '../random.ts';
+import { nearest } from '../requirements/nearest.ts';
 
 /** `<kind>:<part>.<role>` as the user writes it. */
 export interface FaultSpec {
@@ -123,32 +124,4 @@ function sharedNowMs(clock: Clock): number {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The candidate with the fewest edits, unless more than half of the text would have to be edited. */
-function nearest(text: string, candidates: readonly string[]): string | null {
-  let best: string | null = null;
-  let least = text.length / 2 + 1;
-  for (const candidate of candidates) {
-    const edits = editDistance(text, candidate);
-    if (edits < least) {
-      best = candidate;
-      least = edits;
-    }
-  }
-  return best;
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

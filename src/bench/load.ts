@@ -10,6 +10,7 @@ import { type Cell, mergeCells, type PhaseSpan, SeriesLog } from './figures.ts';
 import type { FromGenerator, GeneratorPart } from './generator-protocol.ts';
 import { type GeneratorThread, startGeneratorThread } from './generator-thread.ts';
 import { HistoryLog } from './history-log.ts';
+import { type CpuSample, foreignShare } from './machine-load.ts';
 import type { Arrivals } from './pacer.ts';
 import type { FaultRecord } from './report.ts';
 
@@ -47,6 +48,8 @@ export interface LoadDeps {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   onProgress(progress: LoadProgress): void;
+  /** The CPU's counters at this moment; null where there are none. */
+  sampleCpu(): CpuSample | null;
 }
 
 export interface LoadResult {
@@ -57,6 +60,8 @@ export interface LoadResult {
   readonly series: SeriesLog;
   readonly history: HistoryLog;
   readonly faults: readonly FaultRecord[];
+  /** Share of the machine's CPU that others used during the steady load; null when unknown. */
+  readonly foreignCpuShare: number | null;
 }
 
 /** A phase is announced this long before it begins, so that every thread knows of it in time. */
@@ -112,7 +117,9 @@ class LoadRun {
       await this.#prepare();
       await this.#begin();
       await this.#enter('steady');
+      const before = this.#deps.sampleCpu();
       await this.#sleep(this.#plan.steadyMs);
+      const foreignCpuShare = foreignShare(before, this.#deps.sampleCpu());
       for (const fault of this.#plan.faults) await this.#runFault(fault);
       const cells = await this.#finish();
       return {
@@ -125,6 +132,7 @@ class LoadRun {
         series: this.#series,
         history: this.#history,
         faults: this.#faults,
+        foreignCpuShare,
       };
     } finally {
       clearInterval(ticking);
@@ -222,7 +230,7 @@ class LoadRun {
     this.#deps.onProgress({
       phase: this.#phase,
       fault: this.#fault,
-      elapsedMs: this.#startMs === 0 ? 0 : this.#now() - this.#startMs,
+      elapsedMs: this.#startMs === 0 ? 0 : Math.max(0, this.#now() - this.#startMs),
       sentPerSecond: latest.reduce((sum, { sent }) => sum + sent, 0),
       failedPerSecond: latest.reduce((sum, { failed }) => sum + failed, 0),
       p99Ms: p99s.length === 0 ? null : Math.max(...p99s),

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { LoadFigures, Report } from './report.ts';
-import { drawCharts } from './report-charts.ts';
+import { chartFunctions } from './report-charts.ts';
 import { numberText, percent, printable, scaleLine, verdictWords } from './report-words.ts';
 
 const style = `
@@ -21,7 +21,10 @@ code, pre { font: 13px ui-monospace, monospace; background: #f6f8fa; } pre { pad
 /** The whole page. Reads uPlot from the installed package. */
 export function renderHtml(report: Report): string {
   const { script: plotSource, style: plotStyle } = readPlot();
-  const draw = `(${drawCharts.toString()})(JSON.parse(document.getElementById('data').textContent), uPlot, document);`;
+  const draw = [
+    ...chartFunctions.map(String),
+    "drawCharts(JSON.parse(document.getElementById('data').textContent), uPlot, document);",
+  ].join('\n');
   const { series, curves, faults, startedAt } = report;
   const data = inlineJson({ series, curves, faults, startedAt });
   const scripts = [plotSource, draw];
@@ -133,8 +136,13 @@ function replayText(report: Report): string {
   return [
     `<pre>${escapeHtml(report.replay)}</pre>`,
     '<p>The seed fixes the arrivals, the requests and whom a fault hits; the machine is what it is.</p>',
-    `<p class="muted">${escapeHtml(`${machine.cpus} × ${machine.model}, ${machine.memoryMiB} MiB, Node ${machine.node}`)}</p>`,
+    `<p class="muted">${escapeHtml(machineLine(machine))}</p>`,
   ].join('');
+}
+
+function machineLine({ cpus, model, memoryMiB, node, foreignCpuShare }: Report['machine']): string {
+  const others = foreignCpuShare === null ? '' : `; other programs used ${percent(foreignCpuShare)} of it`;
+  return `${cpus} × ${model}, ${memoryMiB} MiB, Node ${node}${others}`;
 }
 
 function section(title: string, content: string): string {

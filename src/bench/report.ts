@@ -93,5 +93,7 @@ export interface Report {
     readonly model: string;
     readonly memoryMiB: number;
     readonly node: string;
+    /** Share of all CPUs that neither the system nor the bench used during the steady load; null when unknown. */
+    readonly foreignCpuShare: number | null;
   };
 }

@@ -1,35 +1,83 @@
-/** Puts the interview's questions with inquirer. */
+/** Puts the interview's questions with inquirer, on stderr: stdout is for data. */
 
 import { DspError } from '../errors.ts';
-import type { Asker } from '../requirements/interview.ts';
+import type { Asker, Prompt } from '../requirements/interview.ts';
 
-/** Rejects with `interrupted` when the user presses Ctrl-C, or `signal` is aborted. */
-export async function inquirerAsker(signal: AbortSignal): Promise<Asker> {
-  const { default: inquirer } = await import('inquirer');
-  return async ({ message, feeds, kind, choices, default: preset, check }) => {
-    const shared = { name: 'answer', message: `${message}\n  (it decides ${feeds})\n ` };
-    const listed = choices.map(({ value, words }) => ({ value, name: words }));
+export interface AskStreams {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+}
+
+export interface Questioner {
+  readonly ask: Asker;
+  /** A yes or no; Enter is yes. */
+  readonly confirm: (message: string) => Promise<boolean>;
+}
+
+/**
+ * Both reject with `interrupted` when the user presses Ctrl-C or Ctrl-D, the input ends, or `signal` is aborted.
+ * Inquirer is loaded here and not before.
+ */
+export async function inquirerQuestioner(streams: AskStreams, signal: AbortSignal): Promise<Questioner> {
+  const { createPromptModule } = await import('inquirer');
+  const put = async <T>(question: {
+    type: 'input' | 'select' | 'checkbox' | 'confirm';
+    message: string;
+  }): Promise<T> => {
+    const left = leaving(streams.input, signal);
+    const prompt = createPromptModule({ ...streams, signal: left.signal } as Parameters<typeof createPromptModule>[0]);
     try {
-      const question =
-        kind === 'text'
-          ? { ...shared, type: 'input' as const, default: preset, validate: (text: string) => check(text) ?? true }
-          : kind === 'one'
-            ? { ...shared, type: 'select' as const, choices: listed, default: preset }
-            : { ...shared, type: 'checkbox' as const, choices: listed, required: true };
-      const { answer } = await inquirer.prompt<{ answer: string | readonly string[] }>([question], { signal } as never);
-      return typeof answer === 'string' ? answer : answer.join(',');
+      const { answer } = await prompt<{ answer: T }>([{ ...question, name: 'answer' }]);
+      return answer as T;
     } catch (error) {
-      const left = error instanceof Error && ['ExitPromptError', 'AbortPromptError'].includes(error.name);
-      throw left ? new DspError('interrupted', {}, { cause: error }) : error;
+      throw isLeaving(error) ? new DspError('interrupted', {}, { cause: error }) : error;
+    } finally {
+      left.forget();
     }
+  };
+  return {
+    ask: async (prompt) => {
+      const answer = await put<string | readonly string[]>(questionOf(prompt));
+      return typeof answer === 'string' ? answer : answer.join(',');
+    },
+    confirm: (message) => put<boolean>({ type: 'confirm', message }),
   };
 }
 
-/** A yes or no; `false` when the user leaves it at Enter. */
-export async function confirm(message: string): Promise<boolean> {
-  const { default: inquirer } = await import('inquirer');
-  const { answer } = await inquirer.prompt<{ answer: boolean }>([
-    { type: 'confirm', name: 'answer', message, default: false },
-  ]);
-  return answer;
+const isLeaving = (error: unknown) =>
+  error instanceof Error && ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'].includes(error.name);
+
+function questionOf({ message, feeds, hint, kind, choices, default: preset, check }: Prompt) {
+  const decides = `${message}\n  decides ${feeds}${hint === '' ? '' : `\n  ${hint}`}\n `;
+  const listed = choices.map(({ value, words }) => ({ value, name: words }));
+  if (kind === 'one') return { type: 'select' as const, message: decides, choices: listed, default: preset };
+  if (kind === 'many') {
+    const validate = (ticked: readonly { readonly value: string }[]) =>
+      ticked.length === 0
+        ? 'tick at least one with the space bar'
+        : (check(ticked.map(({ value }) => value).join(',')) ?? true);
+    return { type: 'checkbox' as const, message: decides, choices: listed, validate };
+  }
+  return { type: 'input' as const, message: decides, default: preset, validate: (text: string) => check(text) ?? true };
+}
+
+/** Inquirer would wait for ever once its input has ended, which Ctrl-D means on a terminal. */
+function leaving(input: NodeJS.ReadableStream, signal: AbortSignal): { signal: AbortSignal; forget: () => void } {
+  const controller = new AbortController();
+  const leave = () => controller.abort();
+  const onKey = (_: unknown, key?: { readonly name?: string; readonly ctrl?: boolean }) => {
+    if (key?.ctrl === true && key.name === 'd') leave();
+  };
+  input.on('keypress', onKey);
+  input.on('end', leave);
+  signal.addEventListener('abort', leave);
+  if (signal.aborted) leave();
+  return {
+    signal: controller.signal,
+    forget() {
+      input.removeListener('keypress', onKey);
+      input.removeListener('end', leave);
+      signal.removeEventListener('abort', leave);
+    },
+  };
 }

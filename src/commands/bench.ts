@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
 import { type BenchSettings, bench } from '../bench/bench.ts';
 import type { Benched } from '../bench/conclude.ts';
+import { sampleCpu } from '../bench/machine-load.ts';
 import type { Arrivals } from '../bench/pacer.ts';
 import { showProgress } from '../bench/progress.ts';
 import { writeReport } from '../bench/report-files.ts';
@@ -47,7 +48,12 @@ export async function runBench(options: BenchOptions, terminal: Terminal): Promi
   const access = faultAccess(options.project, systemClock);
   const benched = await bench(
     { plan, deployment, access, patternOf, settings, dspVersion: packageVersion() },
-    { clock: systemClock, signal: terminal.interrupt, onProgress: showProgress(terminal) },
+    {
+      clock: systemClock,
+      signal: terminal.interrupt,
+      onProgress: showProgress(terminal),
+      sampleCpu: () => sampleCpu(deployment.root),
+    },
   );
   const folder = await writeReport(options.project, benched.report);
   if (options.json) terminal.json({ ...benched.report, folder });
@@ -64,7 +70,8 @@ async function deployedPlan(project: string, scale: number): Promise<Plan> {
   return planAtScale(plan, catalogue, scale);
 }
 
-function settingsOf(options: BenchOptions): BenchSettings {
+/** The options with every default filled in. */
+export function settingsOf(options: BenchOptions): BenchSettings {
   const settings = {
     warmupMs: options.warmupMs ?? 5000,
     steadyMs: options.durationMs ?? 20_000,

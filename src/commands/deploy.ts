@@ -4,7 +4,7 @@ import { catalogue } from '../../templates/index.ts';
 import { systemClock } from '../clock.ts';
 import type { Deployment } from '../deploy/deployment.ts';
 import { deployLocal } from '../deploy/local/deploy.ts';
-import { DspError, type ExitCode } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import { checkProject } from '../project/state.ts';
 import type { Terminal } from '../terminal.ts';
@@ -36,11 +36,9 @@ export async function runDeploy(options: DeployOptions, terminal: Terminal): Pro
 
 async function planToDeploy({ project, scale }: DeployOptions): Promise<Plan> {
   const { plan } = await checkProject(project, catalogue);
-  if (scale === undefined || scale === plan.local.scale) return plan;
-  const { assemblePlan, isNoPlan } = await import('../plan/assemble.ts');
-  const rescaled = assemblePlan(plan.requirements, catalogue, { dspVersion: plan.dspVersion, scale });
-  if (isNoPlan(rescaled)) throw new DspError('plan.unreadable', { problem: 'its requirements give no plan any more' });
-  return rescaled;
+  if (scale === undefined) return plan;
+  const { planAtScale } = await import('./plan-at-scale.ts');
+  return planAtScale(plan, catalogue, scale);
 }
 
 function print({ name, scale, endpoints, instances }: Deployment, terminal: Terminal): void {

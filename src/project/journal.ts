@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { DspError } from '../errors.ts';
 import { attempt, find, fingerprint, removeEmptyFolders, textOf, writeTree } from './files.ts';
 import { isInnerPath } from './manifest.ts';
+import { isAlive } from './process.ts';
 
 export const updateDir = '.dsp/update';
 
@@ -92,14 +93,6 @@ async function refuseLivingOwner(dir: string): Promise<void> {
   const pid = Number(await textOf(join(dir, 'owner')));
   if (Number.isInteger(pid) && pid > 0 && pid !== process.pid && isAlive(pid)) {
     throw new DspError('project.busy', { pid, dir });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

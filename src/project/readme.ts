@@ -17,6 +17,7 @@ export function readmeView(plan: Plan, catalogue: Catalogue): object {
       date: plan.cost.priceDate,
     },
     local: { scale: figure(plan.local.scale), because: plan.local.because },
+    decided: plan.decisions.length > 0,
     decisions: plan.decisions.map(decisionView),
   };
 }
@@ -59,7 +60,8 @@ function decisionView({ about, chosen, because, from }: Decision): object {
 }
 
 function predictionView({ metric, predicted, bound, unit, margin }: Prediction): object {
-  return { metric, predicted: figure(predicted), bound: figure(bound), unit, margin: `${figure(margin)} ×` };
+  const measure = (value: number) => `${figure(value)} ${unit}`;
+  return { metric, predicted: measure(predicted), bound: measure(bound), margin: `${figure(margin)} ×` };
 }
 
 function excuseView({ option, reason, bottleneck }: Excuse): object {
@@ -95,5 +97,6 @@ function wordsOf(need: string, catalogue: Catalogue): string {
 }
 
 function sentence(text: string): string {
-  return /[.!?]$/.test(text) || text === '' ? text : `${text}.`;
+  const capital = `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+  return /[.!?]$/.test(text) || text === '' ? capital : `${capital}.`;
 }

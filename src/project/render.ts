@@ -31,7 +31,10 @@ export async function renderProject(
     ...(await Promise.all(plan.parts.map((part) => partFiles(part, plan, catalogue)))).flat(),
     generated('index.ts', printProgram(plan, catalogue)),
     generated(planPath, formatPlan(plan)),
-    { ...generated(requirementsPath, formatRequirements(plan.requirements, catalogue)), ownership: 'yours' as const },
+    {
+      ...generated(requirementsPath, formatRequirements(plan.requirements, catalogue, options.answers)),
+      ownership: 'yours' as const,
+    },
   ].sort((a, b) => byCodeUnits(a.path, b.path));
   checkPaths(files);
   const all = [...files, manifestFile(plan, files)].sort((a, b) => byCodeUnits(a.path, b.path));

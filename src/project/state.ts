@@ -97,6 +97,6 @@ async function pathsThat(manifest: Manifest, holds: (path: string) => Promise<bo
 
 function missing(paths: readonly string[]): Disagreement {
   const [first, ...others] = paths;
-  const more = others.length > 0 ? ` and ${others.length} more files` : '';
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
   return { problem: `${first}${more} ${others.length > 0 ? 'are' : 'is'} missing`, mend: writeAgain };
 }

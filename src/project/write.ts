@@ -5,11 +5,14 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DspError } from '../errors.ts';
 import { attempt, writeTree } from './files.ts';
 import { basePath, hasBase, requirementsPath } from './manifest.ts';
+import { isAlive } from './process.ts';
 import type { Project, ProjectFile, WriteResult } from './project.ts';
 
 export { updateProject } from './update.ts';
 
-const stagingPrefix = '.dsp-new-';
+/** A folder in the making, named by the process that makes it: what a killed one left is told from a living one's. */
+const stagingPrefix = `.dsp-new-${process.pid}-`;
+const stagingName = /^\.dsp-new-(\d+)-/;
 
 /**
  * Writes `project` to `root`, a folder that is empty or not there yet. Everything is written beside its place on the
@@ -48,7 +51,7 @@ async function isEmptyFolder(target: string): Promise<boolean> {
   if (found === null) return false;
   if (!found.isDirectory()) throw new DspError('project.not-a-folder', { path: target });
   const entries = await attempt(target, () => readdir(target));
-  const others = entries.filter((name) => !name.startsWith(stagingPrefix)).sort();
+  const others = entries.filter((name) => !stagingName.test(name)).sort();
   if (others[0] !== undefined) throw new DspError('project.not-empty', { dir: target, found: others[0] });
   return true;
 }
@@ -59,6 +62,7 @@ async function makeFolder(target: string, files: readonly ProjectFile[], signal?
   const madeFrom = await attempt(parent, () => mkdir(parent, { recursive: true }));
   let staging: string | null = null;
   try {
+    await removeStale(parent);
     const made = await attempt(parent, () => mkdtemp(join(parent, stagingPrefix)));
     staging = made;
     await writeTree(join(made, 'project'), files, signal);
@@ -74,10 +78,8 @@ async function makeFolder(target: string, files: readonly ProjectFile[], signal?
 
 /** The folder may be somebody's working directory or a mount, so it stays, and its entries are renamed into it. */
 async function fillFolder(target: string, files: readonly ProjectFile[], signal?: AbortSignal): Promise<void> {
-  await attempt(target, async () => {
-    const stale = await readdir(target);
-    for (const name of stale) await rm(join(target, name), { recursive: true, force: true });
-  });
+  const living = await removeStale(target);
+  if (living !== null) throw new DspError('project.busy', { pid: living, dir: target });
   const staging = await attempt(target, () => mkdtemp(join(target, stagingPrefix)));
   const moved: string[] = [];
   try {
@@ -94,6 +96,18 @@ async function fillFolder(target: string, files: readonly ProjectFile[], signal?
     for (const name of [...moved, basename(staging)]) await rm(join(target, name), { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Removes what killed runs left in `dir`; the id of a living process that is at work there, or null. */
+async function removeStale(dir: string): Promise<number | null> {
+  let living: number | null = null;
+  for (const name of await attempt(dir, () => readdir(dir))) {
+    const pid = Number(stagingName.exec(name)?.[1] ?? 0);
+    if (pid === 0 || pid === process.pid) continue;
+    if (isAlive(pid)) living = pid;
+    else await attempt(dir, () => rm(join(dir, name), { recursive: true, force: true }));
+  }
+  return living;
 }
 
 /** dsp.yaml last: a folder without it is no project. */

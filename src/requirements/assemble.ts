@@ -20,11 +20,25 @@ export interface Problem {
   readonly problem: string;
 }
 
-/** The general fields that the chosen patterns read, then the patterns' own questions. */
-export function fieldsFor(needs: readonly string[], catalogue: Catalogue): readonly Field[] {
-  const chosen = catalogue.filter((pattern) => needs.includes(pattern.need.id));
-  const read = new Set(chosen.flatMap((pattern) => pattern.reads));
-  return [...fields.filter((field) => read.has(field.key.split('.')[0] ?? '')), ...optionFields(chosen)];
+/**
+ * What is to be answered, in the order of asking: the general fields that the chosen patterns read, then the patterns'
+ * own questions. Before the needs are known: what every pattern reads.
+ */
+export function fieldsFor(answers: Answers, catalogue: Catalogue): readonly Field[] {
+  const needs = answers.get('needs')?.value as readonly string[] | undefined;
+  const chosen = catalogue.filter((pattern) => needs?.includes(pattern.need.id));
+  const isRead = ({ key }: Field) => {
+    const section = key.split('.')[0] ?? '';
+    return needs === undefined
+      ? catalogue.every((pattern) => pattern.reads.includes(section))
+      : chosen.some((pattern) => pattern.reads.includes(section));
+  };
+  return [...fields.filter((field) => isRead(field) && matters(field, answers)), ...optionFields(chosen)];
+}
+
+function matters({ onlyIf }: Field, answers: Answers): boolean {
+  const other = onlyIf && answers.get(onlyIf.key)?.value;
+  return other === undefined || other === onlyIf?.is;
 }
 
 /** Every field there can be: what --set, the environment and dsp.yaml may name. */
@@ -39,6 +53,18 @@ function optionFields(patterns: Catalogue): readonly Field[] {
 }
 
 export const namePattern = /^[a-z][a-z0-9-]{0,38}[a-z0-9]$|^[a-z]$/;
+
+/** Options given to a need that the system does not have. `origins`: of whose answers. */
+export function strayOptions(answers: Answers, origins: readonly Origin[], catalogue: Catalogue): readonly Problem[] {
+  const needs = answers.get('needs')?.value as readonly string[] | undefined;
+  if (needs === undefined) return [];
+  const strays = optionFields(catalogue.filter((pattern) => !needs.includes(pattern.need.id)));
+  return strays.flatMap(({ key }) => {
+    const origin = answers.get(key)?.origin;
+    const problem = `is for a need that is not among needs (${needs.join(', ')})`;
+    return origin !== undefined && origins.includes(origin) ? [{ key, problem }] : [];
+  });
+}
 
 /** Cross-checks that no single key can see. */
 export function contradictions(answers: Answers): readonly Problem[] {

@@ -28,6 +28,8 @@ export interface Field {
   /** What "don't know" and --yes take: a number, an interval, a choice. */
   readonly prior: Json;
   readonly priorSource: string;
+  /** It matters only while another key has a certain value; else it is not asked for. */
+  readonly onlyIf?: { readonly key: string; readonly is: Json };
 }
 
 const interval = (min: number, max: number, unit: string): FieldType => ({ kind: 'interval', min, max, unit });
@@ -115,6 +117,7 @@ export const fields: readonly Field[] = [
     type: number(0, monthMs, true, 'ms'),
     prior: 1000,
     priorSource: 'a second is rarely noticed',
+    onlyIf: { key: 'consistency.level', is: 'bounded' },
   },
   {
     key: 'availability.target',

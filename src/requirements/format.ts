@@ -7,59 +7,81 @@ import type { Field } from './fields.ts';
 import type { Interval, Requirements } from './requirements.ts';
 
 const header = `# What the system has to do: dsp plans from this file. Edit it, then: dsp plan --write
-# A number may be unsure: {low: 10, mid: 20, high: 50}. "unknown" takes the default that its comment names.
+# A number may be unsure: { low: 10, mid: 20, high: 50 }. "unknown" takes the documented default.
 schemaVersion: 1`;
+
+const maxWidth = 110;
 
 /**
  * The file's text; `parseAnswers` reads it back to the same requirements. `answers`, where given, tells which values
  * nobody answered, and their comments say so.
  */
 export function formatRequirements(requirements: Requirements, catalogue: Catalogue, answers?: Answers): string {
-  const needs = catalogue.filter((pattern) => requirements.needs.includes(pattern.need.id));
+  const chosen = catalogue.filter((pattern) => requirements.needs.includes(pattern.need.id));
   const sections = new Map<string, Field[]>();
-  for (const field of allFields(needs)) {
+  for (const field of allFields(chosen)) {
     const section = field.key.slice(0, field.key.lastIndexOf('.'));
     sections.set(section, [...(sections.get(section) ?? []), field]);
   }
+  const read = new Set(chosen.flatMap((pattern) => pattern.reads));
   const general = [...sections].filter(([section]) => !section.startsWith('options.'));
   const options = [...sections].filter(([section]) => section.startsWith('options.'));
   const text = [
     header,
     `name: ${scalar(requirements.name)}`,
-    `# What it does:\n${catalogue.map(({ need }) => `#   ${need.id}: ${need.words}`).join('\n')}`,
+    '# What it does:',
+    ...catalogue.map(({ need }) => `#   ${need.id}: ${need.words}`),
     `needs: [${requirements.needs.map(scalar).join(', ')}]`,
-    ...general.map(([section, list]) => block(section, list, requirements, answers, '')),
+    ...general.flatMap(([section, list]) => [
+      '',
+      ...(read.has(section) ? [] : ['# Nothing that the system does depends on these yet.']),
+      `${section}:`,
+      ...list.flatMap((field) => entry(field, requirements, answers, '  ')),
+    ]),
     ...(options.length > 0 ? ['', 'options:'] : []),
-    ...options.map(([section, list]) => block(section.slice('options.'.length), list, requirements, answers, '  ')),
-    `\n# More objectives in k6's form, e.g. http_req_duration{operation:read}: ["p(95)<20"]`,
-    Object.keys(requirements.slo).length === 0 ? 'slo: {}' : stringify({ slo: requirements.slo }).trimEnd(),
+    ...options.flatMap(([section, list]) => [
+      `  ${section.slice('options.'.length)}:`,
+      ...list.flatMap((field) => entry(field, requirements, answers, '    ')),
+    ]),
+    '',
+    `# More objectives in k6's form, e.g. http_req_duration{operation:read}: ["p(95)<20"]`,
+    Object.keys(requirements.slo).length === 0 ? 'slo: {}' : stringify({ slo: requirements.slo }, style).trimEnd(),
   ];
   return `${text.join('\n')}\n`;
 }
 
-function block(
-  title: string,
-  list: readonly Field[],
+function entry(
+  field: Field,
   requirements: Requirements,
   answers: Answers | undefined,
   indent: string,
-): string {
-  const lines = list.flatMap((field) => {
-    const key = field.key.slice(field.key.lastIndexOf('.') + 1);
-    return [
-      `${indent}  # ${comment(field, answers)}`,
-      `${indent}  ${key}: ${inline(valueAt(requirements, field.key))}`,
-    ];
-  });
-  return [`${indent === '' ? '\n' : ''}${indent}${title}:`, ...lines].join('\n');
+): readonly string[] {
+  const name = field.key.slice(field.key.lastIndexOf('.') + 1);
+  const comment = wrap(commentOn(field, answers), maxWidth - indent.length - 2);
+  return [
+    ...comment.map((line) => `${indent}# ${line}`),
+    `${indent}${name}: ${inline(valueAt(requirements, field.key))}`,
+  ];
 }
 
-function comment(field: Field, answers: Answers | undefined): string {
-  const unit = 'unit' in field.type ? ` [${field.type.unit}]` : '';
-  const choices = field.type.kind === 'choice' ? ` (${field.type.choices.map(({ value }) => value).join(', ')})` : '';
-  const guess = answers?.get(field.key)?.origin;
-  const assumed = answers !== undefined && (guess === undefined || guess === 'prior');
-  return `${field.ask}${unit}${choices} → ${field.feeds}${assumed ? `. Assumed: ${field.priorSource}` : ''}`;
+function commentOn({ key, ask, feeds, type, priorSource, onlyIf }: Field, answers: Answers | undefined): string {
+  const unit = 'unit' in type ? ` [${type.unit}]` : '';
+  const choices = type.kind === 'choice' ? ` (${type.choices.map(({ value }) => value).join(', ')})` : '';
+  const only = onlyIf === undefined ? '' : ` Only if ${onlyIf.key} is ${onlyIf.is}.`;
+  const origin = answers?.get(key)?.origin ?? 'prior';
+  const assumed = answers !== undefined && origin === 'prior' ? ` Nobody said; assumed: ${priorSource}.` : '';
+  return `${ask}${unit}${choices} It decides ${feeds}.${only}${assumed}`;
+}
+
+/** Lines of at most `width` characters, words whole. */
+function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 function valueAt(requirements: Requirements, key: string): Json {
@@ -77,4 +99,7 @@ function inline(value: Json): string {
   return typeof value === 'string' ? scalar(value) : `${value}`;
 }
 
-const scalar = (text: string) => stringify(text, { lineWidth: 0 }).trimEnd();
+/** What an older YAML would read as something else (yes, on) is quoted too. */
+const style = { lineWidth: 0, compat: 'yaml-1.1' } as const;
+
+const scalar = (text: string) => stringify(text, style).trimEnd();

@@ -10,6 +10,12 @@ export function nearest(given: string, words: readonly string[]): string | null 
   return ranked[0]?.word ?? null;
 }
 
+/** `; did you mean …?`, or nothing where no word is near. */
+export function suggestion(given: string, words: readonly string[]): string {
+  const best = nearest(given, words);
+  return best === null ? '' : `; did you mean ${best}?`;
+}
+
 /** Levenshtein (1966). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

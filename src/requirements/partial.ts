@@ -1,18 +1,37 @@
-/** The answers of an interview that was left, kept beside the folder that it was for. */
+/**
+ * The answers of an interview that was left, kept until the project is written. The names start with `.dsp-new-`, which
+ * the writer of projects does not count as content and clears away.
+ */
 
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import type { Catalogue, Json } from '../pattern.ts';
 import type { Answers } from './assemble.ts';
 import { parseAnswers } from './parse.ts';
 
-/** The folder itself is not made before the project is whole. */
-export function partialPath(projectDir: string): string {
-  return join(dirname(projectDir), `.${basename(projectDir)}.dsp-answers.yaml`);
+export const partialPrefix = '.dsp-new-';
+
+/**
+ * In the project's folder where there is one, else beside it in the nearest folder above that there is: nothing is made
+ * before the project is whole. `root` null: the project has no name yet, so in `cwd`.
+ */
+export function partialPath(root: string | null, cwd: string): string {
+  if (root === null) return join(cwd, `${partialPrefix}answers.yaml`);
+  let above = root;
+  while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
+  const name = relative(above, root).replaceAll(/[\\/]/g, '-');
+  return join(above, `${partialPrefix}${name === '' ? '' : `${name}-`}answers.yaml`);
 }
 
+/** The whole file or none. Rejects when the folder cannot be written. */
 export async function savePartial(path: string, answers: Answers): Promise<void> {
+  await writeFile(`${path}.part`, stringify(treeOf(answers)));
+  await rename(`${path}.part`, path);
+}
+
+function treeOf(answers: Answers): Record<string, Json> {
   const tree: Record<string, Json> = {};
   for (const [key, { value, origin }] of answers) {
     const steps = key.split('.');
@@ -22,15 +41,16 @@ export async function savePartial(path: string, answers: Answers): Promise<void>
       at[step] ??= {};
       at = at[step] as Record<string, Json>;
     }
-    at[last] = origin === 'prior' ? 'unknown' : value;
+    at[last] = origin === 'prior' && steps.length > 0 ? 'unknown' : value;
   }
-  await writeFile(path, stringify(tree));
+  return tree;
 }
 
 /** Null when there are none, or they cannot be read any more. */
 export async function loadPartial(path: string, catalogue: Catalogue): Promise<Answers | null> {
   try {
-    return parseAnswers(await readFile(path, 'utf8'), path, catalogue);
+    const answers = parseAnswers(await readFile(path, 'utf8'), path, catalogue);
+    return answers.size === 0 ? null : answers;
   } catch {
     return null;
   }

@@ -1,36 +1,47 @@
 /** A project's dsp.yaml as Requirements. */
 
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { DspError } from '../errors.ts';
 import type { Catalogue } from '../pattern.ts';
 import { type Answers, requirementsOf } from './assemble.ts';
+import { maxBytes } from './document.ts';
 import { parseAnswers } from './parse.ts';
 import type { Requirements } from './requirements.ts';
 import { resolveAnswers } from './resolve.ts';
 
 /** Throws `requirements.unreadable`, `requirements.invalid`. */
 export async function readAnswersFile(path: string, catalogue: Catalogue): Promise<Answers> {
-  let bytes: Buffer;
+  return parseAnswers(decode(path, await readStart(path)), path, catalogue);
+}
+
+/** No more than shows that a file is too large: it may be a device or a pipe without an end. */
+async function readStart(path: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   try {
-    bytes = await readFile(path);
+    for await (const chunk of createReadStream(path)) {
+      chunks.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      if (bytes > maxBytes) break;
+    }
   } catch (error) {
-    throw new DspError(
-      'requirements.unreadable',
-      { path, problem: (error as Error).message },
-      { where: path, cause: error },
-    );
+    throw unreadable(path, (error as Error).message, error);
   }
+  return Buffer.concat(chunks);
+}
+
+function decode(path: string, bytes: Buffer): string {
+  if (bytes.length > maxBytes) throw unreadable(path, `it has more than ${maxBytes} bytes`);
   try {
-    return parseAnswers(new TextDecoder('utf-8', { fatal: true }).decode(bytes), path, catalogue);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new DspError(
-      'requirements.unreadable',
-      { path, problem: 'it is not UTF-8 text' },
-      { where: path, cause: error },
-    );
+    throw unreadable(path, 'it is not UTF-8 text', error);
   }
+}
+
+function unreadable(path: string, problem: string, cause?: unknown): DspError {
+  return new DspError('requirements.unreadable', { path, problem }, { where: path, cause });
 }
 
 /** dsp.yaml of `root`, with `key=value` settings over it. The environment does not count: the file is what is agreed on. */

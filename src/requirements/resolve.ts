@@ -10,94 +10,114 @@ import {
   fieldsFor,
   namePattern,
   type Origin,
-  type Problem,
+  strayOptions,
 } from './assemble.ts';
+import type { PlacedProblem } from './document.ts';
 import type { Field } from './fields.ts';
-import { invalid, needsProblem, suggestion } from './parse.ts';
-import { readValue, show } from './values.ts';
+import { suggestion } from './nearest.ts';
+import { invalid, nameProblem, needsProblem } from './parse.ts';
+import { readValue } from './values.ts';
+import { printable } from './words.ts';
 
 export interface Sources {
   /** `key=value` of --set, the last of a key counts. */
   readonly set: readonly string[];
-  /** `DSP_` and the key in capitals with `__` for dots: DSP_LATENCY__P99MS, DSP_OPTIONS__LIMIT_CALLERS__LIMIT. */
+  /** Variables named by {@link environmentName}; an empty one counts as not set. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly file: Answers;
   /** Takes priors for what nobody answered. */
   readonly yes: boolean;
-  /** Asks for the missing; absent where nobody can be asked. Given all answers so far. */
-  readonly ask?: (missing: readonly string[], answers: Answers) => Promise<Answers>;
-  /** Used for `name` where nothing else names it. */
+  /** Asks for the missing; absent where nobody can be asked. Given all answers so far, returns all there are then. */
+  readonly ask?: (answers: Answers) => Promise<Answers>;
+  /** Used for `name` where nothing else names it and `yes` is given. */
   readonly defaultName?: string;
 }
 
+/** `DSP_` and the key in capitals, `__` for dots and `_` for dashes: DSP_LATENCY__P99MS. */
 export function environmentName(key: string): string {
   return `DSP_${key.replaceAll('.', '__').replaceAll('-', '_').toUpperCase()}`;
 }
 
-/** Throws `requirements.invalid` and `input.missing`, naming all that are missing. */
+/** Throws `requirements.invalid` and `input.missing`, each naming all there is. */
 export async function resolveAnswers(sources: Sources, catalogue: Catalogue): Promise<Answers> {
   const given = withGiven(sources, catalogue);
   const answers = sources.yes ? withPriors(given, sources, catalogue) : given;
+  // Before anybody is asked: what contradicts itself already would waste the interview.
+  check(answers, catalogue);
   const missing = missingKeys(answers, catalogue);
-  if (missing.length === 0) return checked(answers);
+  if (missing.length === 0) return answers;
   if (sources.ask === undefined) throw new DspError('input.missing', { keys: missing });
-  return checked(await sources.ask(missing, answers));
+  const asked = await sources.ask(answers);
+  check(asked, catalogue);
+  return asked;
 }
 
 /** Keys without an answer; what the needs ask for is known once they are. */
 export function missingKeys(answers: Answers, catalogue: Catalogue): readonly string[] {
-  const needs = (answers.get('needs')?.value ?? []) as readonly string[];
-  const keys = ['needs', 'name', ...fieldsFor(needs, catalogue).map((field) => field.key)];
+  const keys = ['needs', 'name', ...fieldsFor(answers, catalogue).map((field) => field.key)];
   return keys.filter((key) => !answers.has(key));
 }
 
+/** One answer given as text: of --set, the environment or the keyboard. `unknown` takes the prior. */
+export function readAnswer(
+  key: string,
+  text: string,
+  origin: Origin,
+  catalogue: Catalogue,
+): Answer | { readonly problem: string } {
+  const wellOr = (problem: string | null, value: Json) => (problem === null ? { value, origin } : { problem });
+  if (key === 'name') return wellOr(nameProblem(text.trim()), text.trim());
+  if (key === 'needs') {
+    const needs = text.split(',').map((need) => need.trim());
+    return wellOr(needsProblem(needs, catalogue), needs);
+  }
+  if (key === 'slo') return { problem: 'is given in dsp.yaml only' };
+  const all = allFields(catalogue);
+  const field = all.find((candidate) => candidate.key === key);
+  if (field === undefined) return { problem: `is no key of dsp.yaml${suggestion(key, settable(all))}` };
+  if (text.trim() === 'unknown') return { value: field.prior, origin: 'prior' };
+  const read = readValue(field.type, text);
+  return 'problem' in read ? read : { value: read.value, origin };
+}
+
+const settable = (all: readonly Field[]) => ['name', 'needs', ...all.map((field) => field.key)];
+
 function withGiven(sources: Sources, catalogue: Catalogue): Map<string, Answer> {
   const answers = new Map(sources.file);
-  const problems: (Problem & { where: string })[] = [];
-  const all = allFields(catalogue);
+  const problems: PlacedProblem[] = [];
   const take = (key: string, text: string, origin: Origin, where: string) => {
-    const read = readAnswer(key, text, all, catalogue);
-    if ('problem' in read) problems.push({ key, problem: read.problem, where });
-    else answers.set(key, { value: read.value, origin });
+    const read = readAnswer(key, text, origin, catalogue);
+    if ('problem' in read) problems.push({ key: printable(key), problem: read.problem, where });
+    else answers.set(key, read);
   };
-  for (const key of ['name', 'needs', ...all.map((field) => field.key)]) {
+  const keys = settable(allFields(catalogue));
+  for (const key of keys) {
     const text = sources.env[environmentName(key)];
-    if (text !== undefined) take(key, text, 'environment', environmentName(key));
+    if (text !== undefined && text !== '') take(key, text, 'environment', environmentName(key));
   }
+  problems.push(...mistypedVariables(sources.env, keys));
   for (const setting of sources.set) {
     const split = setting.indexOf('=');
-    if (split < 1) problems.push({ key: setting, problem: 'is no key=value', where: '--set' });
-    else take(setting.slice(0, split), setting.slice(split + 1), 'flag', '--set');
+    if (split < 1) problems.push({ key: printable(setting), problem: 'is no key=value', where: '--set' });
+    else take(setting.slice(0, split).trim(), setting.slice(split + 1), 'flag', '--set');
   }
   if (problems.length > 0) throw invalid(problems);
   return answers;
 }
 
-/** One answer given as text: of --set, the environment or the keyboard. */
-export function readAnswer(
-  key: string,
-  text: string,
-  all: readonly Field[],
-  catalogue: Catalogue,
-): { value: Json } | { problem: string } {
-  if (key === 'name') {
-    const problem = `is ${show(text)}; it takes up to 40 of a-z, 0-9 and -, a letter first`;
-    return namePattern.test(text) ? { value: text } : { problem };
-  }
-  if (key === 'needs') {
-    const needs = text.split(',').map((need) => need.trim());
-    const problem = needsProblem(needs, catalogue);
-    return problem === null ? { value: needs } : { problem };
-  }
-  const field = all.find((candidate) => candidate.key === key);
-  if (field === undefined) {
-    const known = ['name', 'needs', ...all.map((candidate) => candidate.key)];
-    return { problem: `is no key of dsp.yaml${suggestion(key, known)}` };
-  }
-  return text === 'unknown' ? { value: field.prior } : readValue(field.type, text);
+/** Variables that can only be meant for a key, and name none: without this, a typing error would be a default. */
+function mistypedVariables(env: Sources['env'], keys: readonly string[]): readonly PlacedProblem[] {
+  const known = keys.map(environmentName);
+  return Object.keys(env)
+    .filter((name) => /^DSP_[^_]+__/.test(name) && env[name] !== '' && !known.includes(name))
+    .map((name) => ({
+      where: 'environment',
+      key: printable(name),
+      problem: `names no key of dsp.yaml${suggestion(name, known)}`,
+    }));
 }
 
-function withPriors(given: Map<string, Answer>, sources: Sources, catalogue: Catalogue): Map<string, Answer> {
+function withPriors(given: Answers, sources: Sources, catalogue: Catalogue): Answers {
   const answers = new Map(given);
   const put = (key: string, value: Json) => {
     if (!answers.has(key)) answers.set(key, { value, origin: 'prior' });
@@ -107,13 +127,18 @@ function withPriors(given: Map<string, Answer>, sources: Sources, catalogue: Cat
     catalogue.map((pattern) => pattern.need.id),
   );
   if (sources.defaultName !== undefined && namePattern.test(sources.defaultName)) put('name', sources.defaultName);
-  for (const field of fieldsFor(answers.get('needs')?.value as readonly string[], catalogue))
-    put(field.key, field.prior);
+  for (const field of fieldsFor(answers, catalogue)) put(field.key, field.prior);
   return answers;
 }
 
-function checked(answers: Answers): Answers {
-  const problems = contradictions(answers);
-  if (problems.length > 0) throw invalid(problems.map((problem) => ({ ...problem, where: problem.key })));
-  return answers;
+function check(answers: Answers, catalogue: Catalogue): void {
+  const problems = [...contradictions(answers), ...strayOptions(answers, ['flag'], catalogue)];
+  if (problems.length === 0) return;
+  throw invalid(problems.map((found) => ({ ...found, where: originWords(answers, found.key) })));
+}
+
+function originWords(answers: Answers, key: string): string {
+  const origin = answers.get(key)?.origin;
+  const words = { flag: '--set', environment: environmentName(key), file: '', interview: '', prior: 'default' };
+  return origin === undefined ? '' : words[origin];
 }

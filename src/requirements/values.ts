@@ -2,7 +2,8 @@
 
 import type { Json } from '../pattern.ts';
 import type { FieldType } from './fields.ts';
-import type { Interval } from './requirements.ts';
+import { exactly, type Interval } from './requirements.ts';
+import { show } from './words.ts';
 
 export type Checked = { readonly value: Json } | { readonly problem: string };
 
@@ -25,37 +26,41 @@ export function checkValue(type: FieldType, given: unknown): Checked {
 }
 
 /** A value as --set, the environment or the keyboard gives it; an interval may be `low..high` or `low..mid..high`. */
-export function readValue(type: FieldType, text: string): Checked {
+export function readValue(type: FieldType, given: string): Checked {
+  const text = given.trim();
   if (type.kind === 'choice') return checkValue(type, text);
   if (type.kind === 'confirm') {
     const yes = ['true', 'yes', 'y'].includes(text.toLowerCase());
     const no = ['false', 'no', 'n'].includes(text.toLowerCase());
     return yes || no ? { value: yes } : { problem: `is ${show(text)}; it can be yes or no` };
   }
-  const numbers = text.split('..').map(toNumber);
-  if (type.kind === 'number' || numbers.length === 1) {
-    return text.includes('..') ? { problem: `is ${show(text)}; it takes one number` } : checkValue(type, numbers[0]);
+  const single = toNumber(text);
+  if (single !== null) return checkValue(type, single);
+  if (type.kind === 'number') return { problem: `is ${show(text)}; it takes a number of ${type.unit}` };
+  const bounds = text.split('..').map(toNumber);
+  const [first = null, second = null, third = null] = bounds;
+  if (first === null || second === null || bounds.length > 3 || (bounds.length === 3 && third === null)) {
+    return { problem: `is ${show(text)}; it takes a number of ${type.unit}, low..high or low..mid..high` };
   }
-  const [low, mid, high] = numbers.length === 2 ? [numbers[0], middle(numbers), numbers[1]] : numbers;
-  if (numbers.length > 3) return { problem: `is ${show(text)}; an interval is low..high or low..mid..high` };
-  return checkValue(type, { low, mid, high });
+  return checkValue(type, third === null ? { low: first, high: second } : { low: first, mid: second, high: third });
 }
 
-function toNumber(text: string): number {
-  return /^[+-]?(\d[\d_]*)(\.\d+)?(e[+-]?\d+)?$/i.test(text.trim())
-    ? Number(text.trim().replaceAll('_', ''))
-    : Number.NaN;
+/** A decimal number, `_` between digits allowed; null for anything else, `Infinity` and `0x10` too. */
+function toNumber(text: string): number | null {
+  const decimal = /^[+-]?(\d+(_\d+)*(\.\d+)?|\.\d+)(e[+-]?\d+)?$/i;
+  return decimal.test(text.trim()) ? Number(text.trim().replaceAll('_', '')) : null;
 }
 
 /** Geometric where it can be: a rate between 10 and 1000 is more likely 100 than 505. */
-function middle(numbers: readonly number[]): number {
-  const [low = Number.NaN, high = Number.NaN] = numbers;
-  return low > 0 && high > 0 ? Number(Math.sqrt(low * high).toPrecision(3)) : (low + high) / 2;
+function middle(low: number, high: number): number {
+  const mid = low > 0 && high > 0 ? Number(Math.sqrt(low * high).toPrecision(3)) : (low + high) / 2;
+  // Rounding must not lead out of a narrow interval.
+  return Math.min(Math.max(mid, low), high);
 }
 
 type Bounds = Extract<FieldType, { kind: 'number' | 'interval' }>;
 
-function checkNumber(type: Bounds, given: unknown): Checked {
+function checkNumber(type: Bounds, given: unknown): { readonly value: number } | { readonly problem: string } {
   if (typeof given !== 'number' || Number.isNaN(given))
     return { problem: `is ${show(given)}; it takes a number of ${type.unit}` };
   if (!(given >= type.min && given <= type.max)) {
@@ -63,23 +68,32 @@ function checkNumber(type: Bounds, given: unknown): Checked {
   }
   if (type.kind === 'number' && type.integer && !Number.isInteger(given))
     return { problem: `is ${given}; it takes a whole number` };
+  // Not -0, which equals 0 and is not the same.
   return { value: given === 0 ? 0 : given };
 }
 
 function checkInterval(type: Bounds, given: unknown): Checked {
   if (typeof given === 'number') {
     const checked = checkNumber(type, given);
-    return 'problem' in checked ? checked : { value: { low: given, mid: given, high: given } };
+    return 'problem' in checked ? checked : { value: exactly(checked.value) as unknown as Json };
   }
-  if (!isPlainObject(given)) return { problem: `is ${show(given)}; it takes a number or {low, mid, high}` };
+  if (!isPlainObject(given)) {
+    return { problem: `is ${show(given)}; it takes a number of ${type.unit} or {low, mid, high}` };
+  }
   const extra = Object.keys(given).find((key) => !['low', 'mid', 'high'].includes(key));
   if (extra !== undefined) return { problem: `has ${show(extra)}; an interval has low, mid and high` };
-  for (const bound of ['low', 'mid', 'high'] as const) {
-    const checked = checkNumber(type, given[bound]);
-    if ('problem' in checked) return { problem: `${bound} ${checked.problem}` };
-  }
-  const { low, mid, high } = given as unknown as Interval;
-  if (low > mid || mid > high) return { problem: `has low ${low}, mid ${mid}, high ${high}; they must not fall` };
+  const low = checkNumber(type, given.low);
+  if ('problem' in low) return { problem: `has a low that ${low.problem}` };
+  const high = checkNumber(type, given.high);
+  if ('problem' in high) return { problem: `has a high that ${high.problem}` };
+  const mid = checkNumber(type, given.mid === undefined ? middle(low.value, high.value) : given.mid);
+  if ('problem' in mid) return { problem: `has a mid that ${mid.problem}` };
+  return ordered({ low: low.value, mid: mid.value, high: high.value });
+}
+
+function ordered({ low, mid, high }: Interval): Checked {
+  if (low > high) return { problem: `has low ${low} above high ${high}` };
+  if (mid < low || mid > high) return { problem: `has mid ${mid} outside of ${low} to ${high}` };
   return { value: { low, mid, high } };
 }
 
@@ -87,11 +101,4 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
-}
-
-/** Short and on one line, whatever it is. */
-export function show(value: unknown): string {
-  if (typeof value === 'number') return `${value}`;
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -17,8 +17,8 @@ export const maxLoad = 0.5;
 /** Bytes of one caller's entry in a bucket's hash. */
 export const bytesPerKey = 120;
 
-/** Buckets spread the callers over the store's shards: a power of two, many for each shard. */
-export const buckets = 64;
+/** Buckets spread the callers over the store's shards: fewer make larger batches. */
+export const buckets = 16;
 
 export interface Policy {
   readonly limit: number;

@@ -82,15 +82,18 @@ export function busiestShard(work: Work, shards: number, read: ServiceTime, writ
 }
 
 /**
- * cluster-node-timeout for service back within `recoveryMs`: a primary is suspected after one time-out, agreed on by
- * gossip within half of another, then an election of 0.5 to 1.5 s and the clients' new map.
+ * cluster-node-timeout for service back within `recoveryMs`, with {@link recoveryReserve} to spare: a node is pinged at
+ * least every half of the time-out and suspected one time-out later, then {@link electionMs}.
  */
 export function nodeTimeoutMs(recoveryMs: number): number {
-  return Math.min(15_000, Math.max(0, Math.floor((recoveryMs - electionMs) / 1.5 / 100) * 100));
+  const affordable = (recoveryMs * recoveryReserve - electionMs) / 1.5;
+  return Math.min(15_000, Math.max(0, Math.floor(affordable / 100) * 100));
 }
 
-/** Delay before a replica asks for votes (500 ms, random 500 ms more), the vote, and the clients' refresh. */
-export const electionMs = 2500;
+/** The share of the recovery time that the plan spends. */
+export const recoveryReserve = 0.8;
+/** Gossip to a majority (1 s), 500 ms and a random 500 ms before a replica asks for votes, the vote, the clients' new map. */
+export const electionMs = 3500;
 /** Below it, a busy machine's pauses would start failovers. */
 export const minNodeTimeoutMs = 1000;
 

@@ -62,9 +62,10 @@ function noLostWrites(input: CheckInput, findings: RegisterFindings): InvariantR
   const faults = storeFaults(input);
   const violations = findings.lost.map(({ read, by, lost, sinceMs }) => {
     const returned = read.result === 0 ? 'nothing' : `version ${read.result}`;
+    const earlier = lost === 1 ? '' : ` and ${lost - 1} others since ${Math.round(by.answeredMs! - sinceMs)} ms before`;
     const sentence =
-      `key ${read.key} returned ${returned} at the end, but version ${by.value} had been acknowledged ` +
-      `${whenOf(by.answeredMs!, input)}; ${lost} acknowledged writes lost since ${whenOf(sinceMs, input)}`;
+      `key ${read.key} returned ${returned} at the end, but version ${by.value}${earlier} had been acknowledged, ` +
+      whenOf(by.answeredMs!, input);
     return { severity: lost, sentence };
   });
   const count = findings.lost.reduce((sum, { lost }) => sum + lost, 0);
@@ -106,7 +107,9 @@ function boundedStaleness(findings: RegisterFindings, boundMs: number): Invarian
     const sentence = `key ${read.key} returned ${returned} ${Math.round(ageMs)} ms after version ${by.value} was acknowledged`;
     return { severity: ageMs, sentence };
   });
-  const note = `a read sent more than ${boundMs} ms after an acknowledgement must see it; ${findings.readsBound} such reads`;
+  const reads =
+    findings.readsBound > 0 ? `${findings.readsBound} such reads` : 'no such read: the run is too short for it';
+  const note = `a read sent more than ${boundMs} ms after an acknowledgement must see it; ${reads}`;
   const about = { id: 'bounded-staleness', title: 'reads are no older than the consistency asked for', note };
   return invariantResult(about, findings.readsBound, violations);
 }

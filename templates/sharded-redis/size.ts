@@ -2,7 +2,18 @@
 
 import { copiesFor } from '../../src/capacity/availability.ts';
 import { cheapest } from '../../src/capacity/hardware.ts';
-import type { Decision, Demand, Excuse, Guarantees, Prediction, Sized, SizeInput, Unsized } from '../../src/pattern.ts';
+import { p99Ms } from '../../src/capacity/queueing.ts';
+import type {
+  Decision,
+  Demand,
+  Excuse,
+  Guarantees,
+  Prediction,
+  ServiceTime,
+  Sized,
+  SizeInput,
+  Unsized,
+} from '../../src/pattern.ts';
 import * as capacity from './capacity.ts';
 
 /** What plan.json keeps of a sized store. */
@@ -94,7 +105,7 @@ function sizeStore(input: SizeInput): Outcome {
   }
   const timeoutMs = capacity.nodeTimeoutMs(r.availability.recoveryMs);
   if (timeoutMs < capacity.minNodeTimeoutMs) {
-    const fastest = capacity.failoverMs(capacity.minNodeTimeoutMs);
+    const fastest = Math.ceil(capacity.failoverMs(capacity.minNodeTimeoutMs) / capacity.recoveryReserve);
     const reason = `a failover takes at least ${fastest} ms: detection, votes, and the clients' new map`;
     const numbers = { recoveryMs: r.availability.recoveryMs, fastestMs: fastest };
     return unsized(
@@ -115,8 +126,17 @@ function sizeStore(input: SizeInput): Outcome {
     );
   }
   const asked = Math.max(0, ...demands.map((demand) => demand.guarantees.replicas ?? 0));
-  const replicas = Math.max(1, copies - 1, asked);
+  const replicas = Math.max(1, copies - 1, asked, waits(input, timeoutMs) ? 2 : 0);
   return fit(input, { mode: 'store', option, replicas, minShards: capacity.minPrimaries, timeoutMs });
+}
+
+/**
+ * Whether a write waits for a replica before it is acknowledged: a primary that is cut off takes writes for up to a node
+ * time-out, and a failover forgets them. Then a second replica is needed: once a machine is lost, one must still be there
+ * to wait for.
+ */
+function waits({ requirements, demands }: SizeInput, timeoutMs: number): boolean {
+  return requirements.loss.rpoMs < timeoutMs || demands.some((demand) => demand.guarantees.waitsForReplica === true);
 }
 
 function sizeCache(input: SizeInput): Outcome {
@@ -140,12 +160,25 @@ interface Shape {
   readonly timeoutMs: number;
 }
 
+/**
+ * What a command takes beside the shard itself: a round trip to it, one more to its replica where writes wait for it,
+ * and the p99 of the HTTP service where the user asked for one.
+ */
+function aroundMs(input: SizeInput, shape: Shape, api: ServiceTime): number {
+  const { crossZone } = input.hardware.roundTripMs;
+  const user = input.demands.find((demand) => demand.from === 'user');
+  const waited = shape.mode === 'store' && waits(input, shape.timeoutMs) ? crossZone : 0;
+  if (user === undefined) return crossZone + waited;
+  const rate = user.readPerSecond + user.writePerSecond;
+  return crossZone + waited + p99Ms(rate / apiInstances(input, user), api);
+}
+
 /** The least number of shards within load, latency and memory. */
 function fit(input: SizeInput, shape: Shape): Outcome {
   const { hardware, demands } = input;
   const work = capacity.combine(demands);
   const times = { ...capacity.serviceTimePriors, ...input.measured };
-  const networkMs = 2 * hardware.roundTripMs.crossZone;
+  const networkMs = aroundMs(input, shape, times['kv.api']);
   const maxShards = Math.floor(capacity.maxNodes / (1 + shape.replicas));
   const floorMs =
     networkMs +
@@ -156,7 +189,7 @@ function fit(input: SizeInput, shape: Shape): Outcome {
       times['redis.write'],
     ).p99Ms;
   if (floorMs > work.p99Ms) {
-    const reason = 'the network alone takes longer than the p99 asked';
+    const reason = 'the network and an idle server alone take longer than the p99 asked';
     return unsized(
       excuse(
         shape.option,
@@ -230,7 +263,7 @@ function sizingOf(input: SizeInput, shape: Shape, { work, shards, memory }: Fit,
   const { requirements: r, demands } = input;
   const durable = shape.mode === 'store';
   const user = demands.find((demand) => demand.from === 'user');
-  const waits = durable && r.loss.rpoMs < shape.timeoutMs;
+  const waited = durable && r.loss.rpoMs < shape.timeoutMs;
   return {
     mode: shape.mode,
     shards,
@@ -239,8 +272,8 @@ function sizingOf(input: SizeInput, shape: Shape, { work, shards, memory }: Fit,
     memoryMiBPerProcess: perProcess,
     nodeTimeoutMs: shape.timeoutMs,
     appendFsync: durable ? 'everysec' : 'no',
-    waitReplicas: waits ? 1 : 0,
-    waitTimeoutMs: waits ? Math.max(100, Math.round(r.latency.p99Ms * 10)) : 0,
+    waitReplicas: waited ? 1 : 0,
+    waitTimeoutMs: waited ? Math.max(100, Math.round(r.latency.p99Ms * 10)) : 0,
     apiInstances: user ? apiInstances(input, user) : 0,
     readPerSecond: user?.readPerSecond ?? 0,
     writePerSecond: user?.writePerSecond ?? 0,
@@ -300,7 +333,10 @@ function durability(r: SizeInput['requirements'], shape: Shape, sizing: StoreSiz
     {
       about: 'replicas',
       chosen: `${sizing.replicasPerShard} a shard`,
-      because: 'copies for the availability and the loss asked',
+      because:
+        sizing.replicasPerShard > 1
+          ? 'writes wait for a replica: when one machine is lost, another must still be there to wait for'
+          : 'copies for the availability and the loss asked',
       numbers: { target: r.availability.target, replicas: sizing.replicasPerShard },
       from: ['availability.target', 'loss.rpoMs'],
     },
@@ -337,7 +373,6 @@ function predictions(r: SizeInput['requirements'], sizing: StoreSizing, fitted: 
     unit,
     margin: predicted > 0 ? bound / predicted : Number.MAX_SAFE_INTEGER,
   });
-  const waitMs = sizing.waitReplicas > 0 ? fitted.networkMs : 0;
   const recovery =
     sizing.mode === 'store'
       ? [
@@ -350,7 +385,7 @@ function predictions(r: SizeInput['requirements'], sizing: StoreSizing, fitted: 
         ]
       : [];
   return [
-    of('p99 of a store command', fitted.busiest.p99Ms + fitted.networkMs + waitMs, fitted.work.p99Ms, 'ms'),
+    of('p99 of a request', fitted.busiest.p99Ms + fitted.networkMs, fitted.work.p99Ms, 'ms'),
     of('load of the busiest shard', fitted.busiest.load, capacity.maxLoad, ''),
     ...recovery,
   ];

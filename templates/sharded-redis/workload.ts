@@ -79,11 +79,11 @@ function judgeWrite(request: WorkloadRequest, response: WorkloadResponse | null)
   return { outcome: certainlyNotRun(response) ? 'fail' : 'unknown', correct: false, result: 0 };
 }
 
-/** Refused by the service, or by a store that says so: everything else may have run. */
+/** Refused as it stands, or by a service that says that nothing was done: everything else may have run. */
 function certainlyNotRun(response: WorkloadResponse | null): boolean {
   if (response === null) return false;
   if (response.status >= 400 && response.status < 500) return true;
-  return response.status === 503 && /"mayHaveRun"\s*:\s*false/.test(response.body);
+  return response.status === 503 && /"outcome"\s*:\s*"not done"/.test(response.body);
 }
 
 /** Every key belongs to the worker whose index it leaves when divided by their count. */

@@ -128,6 +128,7 @@ async function generate(port: number, perSecond: number): Promise<void> {
     {
       clock: systemClock,
       signal: new AbortController().signal,
+      sampleCpu: () => null,
       onProgress: ({ phase, elapsedMs }) => {
         if (phase === 'steady' && elapsedMs < 1500) used = process.cpuUsage();
       },

@@ -295,7 +295,13 @@ describe('ports', () => {
 
   it('are the same again for kept data', async () => {
     const root = project();
+    const usual = await deploy(root);
+    await destroy(root);
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(usual.instances[0]?.ports.redis, '127.0.0.1', resolve));
     const first = await deploy(root);
+    await new Promise((resolve) => squatter.close(resolve));
+    expect(first.instances).not.toEqual(usual.instances);
     const port = first.instances[0]?.ports.redis as number;
     await redis(port, 'SET kept yes');
     await destroy(root, true);

@@ -71,7 +71,7 @@ async function replicatedStore(
   const waiting: Redis[] = [];
   const handle: Handler = async ({ method, path, body }) => {
     const from = serving;
-    if (from === null) return { status: 503, body: '{"mayHaveRun":false}' };
+    if (from === null) return { status: 503, body: '{"outcome":"not done"}' };
     if (method === 'GET') {
       const value = await from.client.get(path);
       return value === null ? { status: 404 } : { status: 200, body: value };

@@ -183,6 +183,11 @@ describe('a job', () => {
     const [set] = store.processSets as readonly [ProcessSet];
     const grown = await deploy({}, [{ ...store, processSets: [{ ...set, replicas: 4 }] }, limiter]);
     expect(one(grown.resources, 'Job', 'store-converge').metadata.name).not.toBe(job.metadata.name);
+    const resized = await deploy({}, [
+      { ...store, processSets: [{ ...set, resources: { cpuMillis: 500, memoryMiB: 512 } }] },
+      limiter,
+    ]);
+    expect(one(resized.resources, 'Job', 'store-converge').metadata.name).not.toBe(job.metadata.name);
     const again = await deploy();
     expect(one(again.resources, 'Job', 'store-converge').metadata.name).toBe(job.metadata.name);
   });

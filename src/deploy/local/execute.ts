@@ -151,7 +151,7 @@ async function remove(run: Run, ids: readonly string[]): Promise<void> {
   );
   await stop(run, ids);
   const remaining = new Set(run.resolution.instances.map(({ set }) => set));
-  
+  await discardData(specs.filter(({ set }) => remaining.has(set)));
   const without = <V>(all: Readonly<Record<string, V>>) =>
     Object.fromEntries(Object.entries(all).filter(([id]) => !ids.includes(id)));
   const gone = new Set(specs.flatMap(({ reserved }) => reserved));

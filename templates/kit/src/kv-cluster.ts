@@ -78,17 +78,17 @@ class ClusterRouter implements Router {
       const target = { node: this.#node(redirect.address), asking: redirect.kind === 'ASK' };
       if (redirect.kind === 'MOVED') {
         this.#owners[redirect.slot] = redirect.address;
-        this.onSilence();
+        void this.onSilence();
       }
       return { kind: 'target', target };
     }
     if (!saysNotRunYet(error)) return { kind: 'final' };
-    this.onSilence();
+    void this.onSilence();
     return { kind: 'again', reason: codeOf(error) };
   }
 
-  onSilence(): void {
-    void this.#refresh();
+  async onSilence(): Promise<void> {
+    await this.#refresh();
   }
 
   close(): void {

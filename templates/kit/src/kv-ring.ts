@@ -51,7 +51,7 @@ class RingRouter implements Router {
     return saysNotRunYet(error) ? { kind: 'again', reason: codeOf(error) } : { kind: 'final' };
   }
 
-  onSilence(): void {}
+  async onSilence(): Promise<void> {}
 
   close(): void {
     for (const node of this.#nodes) node.close();

@@ -44,7 +44,7 @@ function setUp(...answers: AttemptAnswer[]) {
       if (error.message.startsWith('MOVED')) return { kind: 'target', target: { node, asking: false } };
       return saysNotRunYet(error) ? { kind: 'again', reason: error.message } : { kind: 'final' };
     },
-    onSilence: () => {
+    onSilence: async () => {
       silences++;
     },
     close: () => {},

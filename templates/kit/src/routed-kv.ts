@@ -37,8 +37,11 @@ export interface Router {
   owner(key: string): Target | undefined;
   /** Learns from an error reply. */
   onError(key: string, error: Error): Redirect;
-  /** The node gave no answer, or nobody was known to own the key: the owner may have changed. */
-  onSilence(): void;
+  /**
+   * The node gave no answer, or nobody was known to own the key: the owner may have changed. Resolves when it has been
+   * looked for, found or not.
+   */
+  onSilence(): Promise<void>;
   close(): void;
 }
 
@@ -147,13 +150,15 @@ export class RoutedKv implements KvClient {
   async #route(operation: Operation): Promise<unknown> {
     const deadlineMs = this.#clock.monotonicMs() + this.#timeoutMs;
     const attempt = attemptOf(operation, deadlineMs);
+    // Before the first map is read there is nothing to try.
+    if (this.#router.owner(operation.key) === undefined) await this.#router.onSilence();
     let target = this.#router.owner(operation.key);
     let pauseMs = firstPauseMs;
     let redirects = 0;
     let reason = 'nobody is known to own the key';
     for (;;) {
       if (target === undefined) {
-        this.#router.onSilence();
+        void this.#router.onSilence();
       } else {
         const answer = await target.node.attempt(target.asking ? { ...attempt, asking: true } : attempt);
         const next = this.#next(operation, target, answer);
@@ -182,10 +187,10 @@ export class RoutedKv implements KvClient {
         if (operation.mends?.(answer.error)) return { kind: 'target', target };
         return this.#router.onError(operation.key, answer.error);
       case 'unsent':
-        this.#router.onSilence();
+        void this.#router.onSilence();
         return { kind: 'again', reason: answer.reason };
       case 'lost':
-        this.#router.onSilence();
+        void this.#router.onSilence();
         return operation.readOnly ? { kind: 'again', reason: answer.reason } : { kind: 'final' };
     }
   }

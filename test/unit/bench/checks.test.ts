@@ -110,6 +110,34 @@ describe('the control', () => {
   });
 });
 
+describe('a crowded machine', () => {
+  const missed = cell(4000, 50, { offered: 5000, sent: 4990, failed: 990, dropped: 10 });
+
+  it('excuses a latency or rate that was missed, and no wrong answer', () => {
+    expect(verdicts({ cells: [missed], foreignCpuShare: 0.26 })).toEqual({
+      bench: 'pass',
+      'latency.p99Ms': 'inconclusive',
+      rate: 'inconclusive',
+      'availability.target': 'fail',
+    });
+    const { check } = only('latency.p99Ms', { cells: [missed], foreignCpuShare: 0.26 });
+    expect(check.note).toBe("other programs used 26 % of the machine's CPU during the steady load");
+  });
+
+  it('excuses nothing below a quarter, nor when nobody can tell, nor in other phases', () => {
+    for (const foreignCpuShare of [0.25, null]) {
+      expect(verdicts({ cells: [missed], foreignCpuShare })).toMatchObject({ 'latency.p99Ms': 'fail', rate: 'fail' });
+    }
+    const cells = [cell(5000, 500, { phase: 'fault' })];
+    const thresholds = slo('http_req_duration{phase:fault}', 'p(99)<100');
+    expect(only('slo', { cells, thresholds, foreignCpuShare: 0.9 }).check.verdict).toBe('fail');
+  });
+
+  it('does not doubt what was met all the same', () => {
+    expect(verdicts({ foreignCpuShare: 0.9 })).toMatchObject({ 'latency.p99Ms': 'pass', rate: 'pass' });
+  });
+});
+
 describe('the generator', () => {
   it('that fell behind invalidates what failed, and is itself invalid', () => {
     const cells = [cell(5000, 50, { behind: 101 })];

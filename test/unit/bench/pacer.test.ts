@@ -65,7 +65,7 @@ describe('Poisson arrivals', () => {
 
 describe('any pacer', () => {
   it.each(['constant', 'poisson'] as const)('%s: shows the next time before it is taken', (arrivals) => {
-    const pacer = createPacer({ arrivals, ratePerSecond: 10, random: seededRandom(1) });
+    const pacer = createPacer({ arrivals, ratePerSecond: 10, random: seededRandom(1), offset: 0.25 });
     for (let i = 0; i < 20; i++) {
       const { nextMs } = pacer;
       expect(pacer.nextMs).toBe(nextMs);

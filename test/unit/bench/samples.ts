@@ -49,6 +49,7 @@ export function checksInput(changes: Partial<ChecksInput> = {}): ChecksInput {
     spans: [{ phase: 'steady', startMs: 0, endMs: 10_000 }],
     faults: [],
     control: null,
+    foreignCpuShare: 0.02,
     parts: ['store'],
     requirements,
     thresholds: [],
@@ -131,7 +132,7 @@ export function report(changes: Partial<Report> = {}): Report {
         ],
       },
     ],
-    machine: { cpus: 2, model: 'A <fast> CPU', memoryMiB: 4096, node: '20.19.4' },
+    machine: { cpus: 2, model: 'A <fast> CPU', memoryMiB: 4096, node: '20.19.4', foreignCpuShare: 0.02 },
     ...changes,
   };
 }

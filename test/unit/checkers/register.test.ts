@@ -63,7 +63,9 @@ function randomHistory(random: Random) {
   }).sort((a, b) => a.sentMs - b.sentMs);
   const anyVersion = () => random.integer(writes.length + 2);
   const reads = Array.from({ length: random.integer(6) }, () => read(anyVersion(), random.integer(40)));
-  const finals = Array.from({ length: random.integer(3) }, (_, i) => finalRead(anyVersion(), 45 + i));
+  const finals = Array.from({ length: random.integer(3) }, (_, i) =>
+    finalRead(anyVersion(), 20 + 15 * i + random.integer(15)),
+  );
   const fromMs = random.integer(30);
   const rules: RegisterRules = {
     stalenessMs: random.integer(5),

@@ -1,79 +1,33 @@
 /** Thousands of hostile answers: each is refused, or changes literals only. */
 
-import ts from 'typescript';
-import { expect, it } from 'vitest';
-import { isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
+import { describe, expect, it } from 'vitest';
 import { DspError } from '../../../src/errors.ts';
 import type { Json } from '../../../src/pattern.ts';
+import { assemblePlan, isNoPlan } from '../../../src/plan/assemble.ts';
 import type { Project } from '../../../src/project/project.ts';
 import { renderProject } from '../../../src/project/render.ts';
 import { type Random, seededRandom } from '../../../src/random.ts';
+import { requirementsOf } from '../../../src/requirements/assemble.ts';
+import { formatRequirements } from '../../../src/requirements/format.ts';
+import { parseAnswers } from '../../../src/requirements/parse.ts';
+import { resolveAnswers } from '../../../src/requirements/resolve.ts';
+import { catalogue } from '../../../templates/index.ts';
 import { fakeCatalogue, planOf, requirements } from './plan-fixture.ts';
+import { planScenario } from './scenarios.ts';
+import { hostile, shapeOfFile } from './shapes.ts';
 
 const seed = 4;
 const rounds = 2000;
 
-const fragments = [
-  ...'abc 019_-.:/@%+*,=\'"`\\{}[]()<>#!|&~^$;?\n\r\t\0',
-  ...[
-    '{{x}}',
-    '{{{x}}}',
-    '$' + '{x}',
-    '$(x)',
-    '`id`',
-    "'; process.exit(1); '",
-    '*/',
-    '/*',
-    '//',
-    '-->',
-    '<script>',
-    '\\u0027',
-  ],
-  ...[
-    '\u2028',
-    '\u2029',
-    '\u0085',
-    '\ufeff',
-    '\u202e',
-    '\ud800',
-    '漢',
-    '😀',
-    '\x1b[2J',
-    'é',
-    '\n---\n',
-    '\n- x: y\n',
-    ': ',
-    ' #',
-  ],
-  ...[
-    'null',
-    'true',
-    '~',
-    '1e9',
-    '0x1',
-    'yes',
-    '<<: *a',
-    '&a ',
-    '!!binary ',
-    '%TAG',
-    '__proto__',
-    'constructor',
-    '\n```\n',
-  ],
-  ...[
-    '![x](http://x)',
-    '[x](javascript:x)',
-    '| --- |',
-    '"]\nclick p0 "x"',
-    'RUN rm -rf /',
-    '\nRUN x',
-    '\nrequirepass x',
-    "' OR 1=1 --",
-  ],
-];
-
-const hostile = (random: Random) =>
-  Array.from({ length: 1 + random.integer(8) }, () => fragments[random.integer(fragments.length)]).join('');
+/** Path → shape of every file that answers reach. */
+function shapeOf(project: Project): Record<string, string> {
+  return Object.fromEntries(
+    project.files.flatMap(({ path, content }) => {
+      const shape = shapeOfFile(path, content);
+      return shape === null ? [] : [[path, shape]];
+    }),
+  );
+}
 
 function hostilePlan(random: Random) {
   const label = random.integer(3) === 0 ? hostile(random) : 'plain';
@@ -87,72 +41,6 @@ function hostilePlan(random: Random) {
     Object.defineProperty(options, key, { value: hostile(random), enumerable: true });
   }
   return planOf({ ...requirements, name, options: { 'limit-callers': options } }, part);
-}
-
-/** Whether a property's name is more than a name: `['__proto__']` is one. */
-function hasCode(name: ts.PropertyName): boolean {
-  return ts.isComputedPropertyName(name) && !ts.isStringLiteral(name.expression);
-}
-
-/** The kinds of the syntax tree, depth first; a property's name may be any, written in any way. */
-function shapeOfCode(text: string): string {
-  const file = ts.createSourceFile('x.ts', text, ts.ScriptTarget.ES2022, true);
-  const { parseDiagnostics } = file as unknown as { parseDiagnostics: readonly ts.Diagnostic[] };
-  expect(parseDiagnostics.map(({ messageText }) => messageText)).toEqual([]);
-  const kinds: string[] = [];
-  const visit = (node: ts.Node): void => {
-    const isSign = ts.isPrefixUnaryExpression(node) && ts.isNumericLiteral(node.operand);
-    kinds.push(isSign ? 'NumericLiteral' : (ts.SyntaxKind[node.kind] ?? '?'));
-    if (ts.isPropertyAssignment(node) && !hasCode(node.name)) visit(node.initializer);
-    else if (!isSign) ts.forEachChild(node, visit);
-  };
-  visit(file);
-  return kinds.join(' ');
-}
-
-function shapeOfYaml(text: string): string {
-  const document = parseDocument(text);
-  expect(document.errors).toEqual([]);
-  const shape = (node: Node | null): string => {
-    if (isMap(node)) return `{${node.items.map(({ key, value }) => `${String(key)}:${shape(value as Node)}`).join()}}`;
-    if (isSeq(node)) return `[${node.items.map((item) => shape(item as Node)).join()}]`;
-    return isScalar(node) ? typeof node.value : 'none';
-  };
-  return shape(document.contents);
-}
-
-/** Markdown's blocks: each line's leading mark, fences, and the number of a table row's cells. */
-function shapeOfMarkdown(text: string): string {
-  const plain = text.replace(/\\./g, '_');
-  return plain
-    .split('\n')
-    .map((line) => `${/^(#+ |- |\||```|\s*$)/.exec(line)?.[0].trim() ?? 'text'}${line.split('|').length}`)
-    .join();
-}
-
-const shapes: readonly (readonly [string, (text: string) => string])[] = [
-  ['index.ts', shapeOfCode],
-  ['parts/fake/topology.ts', shapeOfCode],
-  ['parts/fake/settings.yaml', shapeOfYaml],
-  ['Pulumi.yaml', shapeOfYaml],
-  ['README.md', shapeOfMarkdown],
-  ['docker/fake/Dockerfile', (text) => text.replaceAll(/\S+/g, (found) => (/^[A-Z]+$/.test(found) ? found : 'x'))],
-  [
-    'parts/fake/service.conf',
-    (text) =>
-      text
-        .split('\n')
-        .map((line) => line.split(' ')[0])
-        .join(),
-  ],
-  ['package.json', (text) => String(Object.keys(JSON.parse(text)))],
-];
-
-/** The shape of every file that answers reach. */
-function shapeOf(project: Project): Record<string, string> {
-  return Object.fromEntries(
-    shapes.map(([path, shape]) => [path, shape(project.files.find((file) => file.path === path)?.content ?? '')]),
-  );
 }
 
 it('refuses a hostile answer, or changes literals only', { timeout: 120_000 }, async () => {
@@ -185,4 +73,51 @@ it('refuses a hostile answer, or changes literals only', { timeout: 120_000 }, a
   }
   expect(outcomes.refused).toBeGreaterThan(rounds / 20);
   expect(outcomes.rendered).toBeGreaterThan(rounds / 20);
+});
+
+/** `text` with the value of one of its lines replaced, added to, or a line put before it. */
+function spoilt(text: string, random: Random): string {
+  const lines = text.split('\n');
+  const places = lines.flatMap((line, index) => (/^\s*[\w-]+: /.test(line) ? [index] : []));
+  const at = places[random.integer(places.length)] ?? 0;
+  const line = lines[at] ?? '';
+  const key = line.slice(0, line.indexOf(':'));
+  const value = random.integer(3) === 0 ? hostile(random) : JSON.stringify(hostile(random));
+  const number = ['-1', '1e30', '.nan', '.inf', '{low: 5, mid: 2, high: 1}', '0x10', '1e-320', '""'][random.integer(8)];
+  const choice = random.integer(4);
+  const spoiltLine = [
+    `${key}: ${value}`,
+    `${line}${hostile(random)}`,
+    `${key}: ${number}`,
+    `${hostile(random)}: 1\n${line}`,
+  ];
+  return lines.map((other, index) => (index === at ? spoiltLine[choice] : other)).join('\n');
+}
+
+describe('a hostile dsp.yaml', () => {
+  it('is refused with what is wrong, or planned and rendered into files that their readers take', {
+    timeout: 120_000,
+  }, async () => {
+    const random = seededRandom(seed).fork('dsp.yaml');
+    const calm = formatRequirements((await planScenario('quickstart')).requirements, catalogue);
+    const outcomes = { refused: 0, noPlan: 0, rendered: 0 };
+    const run = async (text: string): Promise<keyof typeof outcomes> => {
+      const file = parseAnswers(text, 'dsp.yaml', catalogue);
+      const answers = await resolveAnswers({ set: [], env: {}, file, yes: false }, catalogue);
+      const plan = assemblePlan(requirementsOf(answers, catalogue), catalogue);
+      if (isNoPlan(plan)) return 'noPlan';
+      shapeOf(await renderProject(plan, catalogue));
+      return 'rendered';
+    };
+    for (let round = 0; round < rounds; round++) {
+      const text = spoilt(calm, random);
+      const outcome = await run(text).catch((error: unknown) => {
+        if (error instanceof DspError && error.exitCode === 2) return 'refused' as const;
+        throw new Error(`seed ${seed}, round ${round}:\n${text}`, { cause: error });
+      });
+      outcomes[outcome]++;
+    }
+    expect(outcomes.refused).toBeGreaterThan(rounds / 4);
+    expect(outcomes.rendered).toBeGreaterThan(rounds / 100);
+  });
 });

@@ -84,7 +84,7 @@ describe('names', () => {
   // biome-ignore lint/suspicious/noExplicitAny: each case breaks a plan in one place, against its type.
   const cases: readonly (readonly [string, (plan: any) => void])[] = [
     ['the project', (plan) => Object.assign(plan.requirements, { name: '../x' })],
-    ['a part', (plan) => Object.assign(plan.parts[0], { name: 'a b' })],
+    ['a part', (plan) => Object.assign(plan.parts[0], { name: 'Store_1' })],
     ['a pattern', (plan) => Object.assign(plan.parts[0], { pattern: '../kit' })],
     ['an unknown pattern', (plan) => Object.assign(plan.parts[0], { pattern: 'unknown' })],
     ['a set', (plan) => Object.assign(plan.topology.processSets[0], { id: 'a;b' })],

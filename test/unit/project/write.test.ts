@@ -51,10 +51,20 @@ describe('writeNewProject', () => {
   it('fills an empty folder in place, whatever a killed run left in it', async () => {
     const root = temporaryFolder();
     const inode = statSync(root).ino;
-    mkdirSync(join(root, '.dsp-new-abc/kit'), { recursive: true });
+    mkdirSync(join(root, `.dsp-new-${2 ** 22 + 1}-abc/kit`), { recursive: true });
     await writeNewProject(root, project);
     expect(statSync(root).ino).toBe(inode);
     expect(readdirSync(root).sort()).toEqual(['.dsp', 'dsp.yaml', 'kit', 'plan.json', 'run.sh']);
+  });
+
+  it('clears away what a killed run left, and leaves a living one alone', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, `.dsp-new-${2 ** 22 + 1}-abc/project`), { recursive: true });
+    mkdirSync(join(folder, `.dsp-new-${process.ppid}-abc`));
+    await writeNewProject(join(folder, 'shop'), project);
+    expect(readdirSync(folder).sort()).toEqual([`.dsp-new-${process.ppid}-abc`, 'shop']);
+    mkdirSync(join(folder, 'empty', `.dsp-new-${process.ppid}-abc`), { recursive: true });
+    expect(await failure(writeNewProject(join(folder, 'empty'), project))).toBe('project.busy');
   });
 
   it('refuses a folder that holds something, and leaves it alone', async () => {

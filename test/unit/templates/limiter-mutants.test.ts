@@ -19,7 +19,7 @@ import { requirementsOf } from './requirements.ts';
 
 const hammering: Hammering = {
   bucket: { ratePerMs: 0.1, burst: 10 },
-  checks: 400,
+  checks: 300,
   everyMs: 1,
   delayMs: 0.5,
   lostShare: 0.02,
@@ -42,8 +42,8 @@ function caught(make: MakeLimiter, id: string, seeds: number): readonly number[]
 }
 
 describe('the right limiter', () => {
-  it('is accused in none of a thousand schedules, and each exercises both checks', () => {
-    for (let seed = 0; seed < 1000; seed++) {
+  it('is accused in none of six hundred schedules, and each exercises both checks', () => {
+    for (let seed = 0; seed < 600; seed++) {
       const found = verdicts(rightLimiter, seed);
       expect(found, `seed ${seed}`).toEqual({ 'no-over-admission': 'held', 'no-wrong-denial': 'held' });
     }
@@ -51,8 +51,8 @@ describe('the right limiter', () => {
 });
 
 describe('mutants', () => {
-  it('non-atomic: caught in every one of a thousand schedules', () => {
-    expect(caught(nonAtomic, 'no-over-admission', 1000)).toHaveLength(1000);
+  it('non-atomic: caught in every one of six hundred schedules', () => {
+    expect(caught(nonAtomic, 'no-over-admission', 600)).toHaveLength(600);
   });
 
   it.each([
@@ -60,8 +60,8 @@ describe('mutants', () => {
     ['a bucket in each instance', perInstance, 'no-over-admission'],
     ['charged denials', chargesDenials, 'no-wrong-denial'],
     ['one bucket for everybody', sharedBucket, 'no-wrong-denial'],
-  ])('%s: caught in nearly all of three hundred schedules', (_, make, id) => {
-    expect(caught(make, id, 300).length).toBeGreaterThan(290);
+  ])('%s: caught in nearly all of two hundred schedules', (_, make, id) => {
+    expect(caught(make, id, 200).length).toBeGreaterThan(190);
   });
 });
 
@@ -80,7 +80,7 @@ describe('a failover of the store', () => {
     check(hammer(failingOver(restart), hammering, seededRandom(seed)), { faults: [fault], requirements });
 
   it('is held against no limiter whose buckets restart empty, however late each is touched', () => {
-    for (let seed = 0; seed < 500; seed++) {
+    for (let seed = 0; seed < 300; seed++) {
       for (const { id, verdict, violations } of judge('empty', seed)) {
         expect(verdict, `seed ${seed}: ${id}: ${violations[0]}`).toBe('held');
       }
@@ -89,8 +89,8 @@ describe('a failover of the store', () => {
 
   it('is held against one whose buckets restart full', () => {
     // What a key may have after 60 ms away: a burst before, and a burst after, where 6 have come back.
-    const seeds = [...Array(200).keys()];
-    expect(seeds.filter((seed) => judge('full', seed)[0]?.verdict === 'violated').length).toBeGreaterThan(150);
+    const seeds = [...Array(100).keys()];
+    expect(seeds.filter((seed) => judge('full', seed)[0]?.verdict === 'violated').length).toBeGreaterThan(75);
   });
 });
 
@@ -163,16 +163,15 @@ describe('what it says', () => {
     expect(by('open', [...burstOf(12), denied])).toBe('violated');
   });
 
-  it('forgives denials while the store is disturbed and until the buckets have filled again, and no later', () => {
-    const wrong = (atMs: number) => {
-      const history = [entry(-5000, 1), ...Array.from({ length: 5 }, (_, i) => entry(atMs + i, 0))];
+  it('forgives denials while the store is disturbed and until the bucket has filled again, and no later', () => {
+    const denials = (...atMs: readonly number[]) => {
+      const history = [entry(-5000, 1), ...atMs.map((at) => entry(at, 0))];
       return check(history, { faults: [kill] })[1]?.verdict;
     };
-    // Disturbed until 1000 + recovery 2000; then empty, so that the first token is there 10 ms later.
-    expect(wrong(500)).toBe('held');
-    expect(wrong(2900)).toBe('held');
-    expect(wrong(3005)).toBe('held');
-    expect(wrong(3100)).toBe('violated');
+    // Disturbed until 1000 + recovery 2000, and emptied at the first check after that; a token is back 10 ms later.
+    expect(denials(500, 1500, 2900)).toBe('held');
+    expect(denials(2900, 3100, 3105)).toBe('held');
+    expect(denials(2900, 3100, 3115)).toBe('violated');
   });
 
   it('takes the level at the start of the history for unknown', () => {

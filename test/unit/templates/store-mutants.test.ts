@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { InvariantResult } from '../../../src/checkers/invariant.ts';
+import type { FaultWindow, InvariantResult } from '../../../src/checkers/invariant.ts';
 import { seededRandom } from '../../../src/random.ts';
 import invariants from '../../../templates/sharded-redis/invariants.ts';
 import { requirementsOf } from './requirements.ts';
@@ -87,5 +87,66 @@ describe('other mutants', () => {
     eachSeed({ ...rightStore, cutShare: 0.02 }, 100, (run) => {
       expect(judge(run, none)['no-invented-values']?.verdict).toBe('violated');
     });
+  });
+});
+
+describe('what may be lost', () => {
+  const common = { part: 'store', key: 'k', phase: 'steady', outcome: 'ok' } as const;
+  const write = (value: number, sentMs: number) =>
+    ({ ...common, operation: 'write', value, result: value, sentMs, answeredMs: sentMs + 1 }) as const;
+  const atEnd = (result: number) =>
+    ({ ...common, operation: 'read', phase: 'final', value: 0, result, sentMs: 90_000, answeredMs: 90_001 }) as const;
+  const kill: FaultWindow = {
+    kind: 'kill',
+    instance: 'store-redis-0',
+    set: 'store-redis',
+    part: 'store',
+    startMs: 10_000,
+    healedMs: 15_000,
+    hit: true,
+  };
+  /** Whether the write at that moment may be gone at the end. */
+  const mayLose = (atMs: number, rpoMs: number, fault: FaultWindow = kill) => {
+    const history = [write(1, 0), write(2, atMs), atEnd(1)];
+    const run = { history, fault, lostByFailover: 0, longestLagMs: 0 };
+    return judge(run, { rpoMs, stalenessMs: 0 })['no-lost-writes']?.verdict === 'held';
+  };
+  const pause: FaultWindow = { ...kill, kind: 'pause' };
+
+  it.each<[string, boolean, number, number, FaultWindow]>([
+    ['the last second before a kill, where so much was declared', true, 9100, 1000, kill],
+    ['what was older', false, 8900, 1000, kill],
+    ['what was acknowledged while the kill took effect', true, 10_100, 1000, kill],
+    ['what the new primary acknowledged', false, 12_000, 1000, kill],
+    ['what was acknowledged after the heal', false, 15_500, 1000, kill],
+    ['nothing where nothing was declared, not even while the kill took effect', false, 10_100, 0, kill],
+    ['the last second before a pause', true, 9100, 1000, pause],
+    ['what the old primary acknowledged when it woke', true, 15_900, 1000, pause],
+    ['what was acknowledged during the pause', false, 12_000, 1000, pause],
+    ['nothing for a fault that did not hit', false, 9100, 1000, { ...kill, hit: false }],
+    ['nothing for a fault of another set', false, 9100, 1000, { ...kill, set: 'store-api' }],
+  ])('%s', (_, may, atMs, rpoMs, fault) => {
+    expect(mayLose(atMs, rpoMs, fault)).toBe(may);
+  });
+
+  it('is said with its moments', () => {
+    const history = [write(1, 0), write(2, 100), write(3, 8900), atEnd(1)];
+    const run = { history, fault: kill, lostByFailover: 0, longestLagMs: 0 };
+    expect(judge(run, none)['no-lost-writes']).toMatchObject({
+      violationCount: 2,
+      violations: [
+        'key k returned version 1 at the end, but version 3 and 1 others since 8800 ms before had been acknowledged, ' +
+          '8901 ms into the run (1099 ms before the kill of store-redis-0)',
+      ],
+    });
+  });
+
+  it('is everything in a cache, as long as it is gone and not old', () => {
+    const input = { part: 'store', options: {}, requirements: requirementsOf(), faults: [], probe: null };
+    const verdict = (read: number) =>
+      invariants
+        .check({ ...input, sizing: { ...sizing, mode: 'cache' }, history: [write(1, 0), write(2, 100), atEnd(read)] })
+        .find(({ id }) => id === 'no-lost-writes')?.verdict;
+    expect([verdict(0), verdict(1), verdict(2)]).toEqual(['held', 'violated', 'held']);
   });
 });

@@ -97,6 +97,13 @@ describe('WriteKeys', () => {
     expect(new Set(draws(keys, 500))).toEqual(new Set([0, 4, 8, 12]));
   });
 
+  it('leaves the key alone whose write failed, too', () => {
+    const keys = new WriteKeys(own, 0.99, 0.1);
+    keys.ended(14, true);
+    keys.ended(6, false);
+    expect(new Set(draws(keys, 500))).toEqual(new Set([0, 2, 4, 8, 10, 12]));
+  });
+
   it('leaves only those alone that were written lately', () => {
     const keys = new WriteKeys(own, 0.99, 1);
     // The ring holds two writes: 2 and 6 at places 1 and 3.
@@ -165,8 +172,8 @@ describe('answers', () => {
     const judge = (response: WorkloadResponse | null) => run.judge(write, response);
     expect(judge(answer(204))).toEqual({ outcome: 'ok', correct: true, result: write.value });
     expect(judge(answer(413))).toMatchObject({ outcome: 'fail', correct: false });
-    expect(judge(answer(503, '{"error":"unavailable","mayHaveRun":false}'))).toMatchObject({ outcome: 'fail' });
-    expect(judge(answer(503, '{"error":"unavailable","mayHaveRun":true}'))).toMatchObject({ outcome: 'unknown' });
+    expect(judge(answer(503, '{"error":"down","outcome":"not done"}'))).toMatchObject({ outcome: 'fail' });
+    expect(judge(answer(504, '{"error":"silent","outcome":"unknown"}'))).toMatchObject({ outcome: 'unknown' });
     expect(judge(answer(503))).toMatchObject({ outcome: 'unknown', correct: false });
     expect(judge(null)).toMatchObject({ outcome: 'unknown', correct: false });
   });

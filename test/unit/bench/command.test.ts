@@ -1,0 +1,49 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { type BenchOptions, runBench, settingsOf } from '../../../src/commands/bench.ts';
+import { describeError } from '../../../src/errors.ts';
+import type { Terminal } from '../../../src/terminal.ts';
+
+const options: BenchOptions = { project: '/nowhere', arrivals: 'poisson', smoke: false, json: false };
+
+it('needs a deployment, and says how to get one', async () => {
+  const project = mkdtempSync(join(tmpdir(), 'dsp-bench-'));
+  try {
+    const running = runBench({ ...options, project }, {} as Terminal);
+    await expect(running).rejects.toMatchObject({ code: 'bench.no-deployment', exitCode: 4 });
+    const error = await running.catch((reason: unknown) => reason);
+    expect(describeError(error as Parameters<typeof describeError>[0])).toContain('dsp deploy');
+  } finally {
+    rmSync(project, { recursive: true });
+  }
+});
+
+it('fills in defaults, and a seed to replay with', () => {
+  const settings = settingsOf(options);
+  expect(settings).toMatchObject({ warmupMs: 5000, steadyMs: 20_000, faults: null, workers: null, rateFactor: 1 });
+  expect(settings.replay).toBe(`dsp bench --seed ${settings.seed} --duration 20 --warmup 5 --arrivals poisson`);
+  expect(settingsOf(options).seed).not.toBe(settings.seed);
+});
+
+it('says every option in the command that repeats the run', () => {
+  const all: BenchOptions = {
+    ...options,
+    durationMs: 1500,
+    warmupMs: 500,
+    seed: 9,
+    arrivals: 'constant',
+    faults: ['kill:store.primary', 'pause:store.primary'],
+    smoke: true,
+    workers: 2,
+    rate: 0.5,
+  };
+  expect(settingsOf(all).replay).toBe(
+    'dsp bench --seed 9 --duration 1.5 --warmup 0.5 --arrivals constant ' +
+      '--fault kill:store.primary --fault pause:store.primary --workers 2 --rate 0.5 --smoke',
+  );
+  expect(settingsOf({ ...options, faults: 'none' })).toMatchObject({ faults: [] });
+  expect(settingsOf({ ...options, faults: 'none' }).replay).toContain('--no-faults');
+  expect(settingsOf({ ...options, workers: 0 }).workers).toBe(1);
+});
