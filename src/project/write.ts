@@ -1,18 +1,14 @@
 /** Writes a new project: the whole folder, or nothing. */
 
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { DspError } from '../errors.ts';
-import { attempt, writeTree } from './files.ts';
-import { basePath, hasBase, requirementsPath } from './manifest.ts';
-import { isAlive } from './process.ts';
+import { attempt } from './files.ts';
+import { basePath, hasBase } from './manifest.ts';
 import type { Project, ProjectFile, WriteResult } from './project.ts';
+import { dropStaging, isStaging, leftovers, livingMaker, moveEntries, stageFiles } from './staging.ts';
 
 export { updateProject } from './update.ts';
-
-/** A folder in the making, named by the process that makes it: what a killed one left is told from a living one's. */
-const stagingPrefix = `.dsp-new-${process.pid}-`;
-const stagingName = /^\.dsp-new-(\d+)-/;
 
 /**
  * Writes `project` to `root`, a folder that is empty or not there yet. Everything is written beside its place on the
@@ -50,8 +46,10 @@ async function isEmptyFolder(target: string): Promise<boolean> {
   );
   if (found === null) return false;
   if (!found.isDirectory()) throw new DspError('project.not-a-folder', { path: target });
-  const entries = await attempt(target, () => readdir(target));
-  const others = entries.filter((name) => !stagingName.test(name)).sort();
+  const living = await attempt(target, () => livingMaker(target));
+  if (living !== null) throw new DspError('project.busy', { pid: living, dir: target });
+  const left = await attempt(target, () => leftovers(target));
+  const others = (await attempt(target, () => readdir(target))).filter((name) => !left.includes(name)).sort();
   if (others[0] !== undefined) throw new DspError('project.not-empty', { dir: target, found: others[0] });
   return true;
 }
@@ -60,17 +58,16 @@ async function isEmptyFolder(target: string): Promise<boolean> {
 async function makeFolder(target: string, files: readonly ProjectFile[], signal?: AbortSignal): Promise<void> {
   const parent = dirname(target);
   const madeFrom = await attempt(parent, () => mkdir(parent, { recursive: true }));
-  let staging: string | null = null;
   try {
-    await removeStale(parent);
-    const made = await attempt(parent, () => mkdtemp(join(parent, stagingPrefix)));
-    staging = made;
-    await writeTree(join(made, 'project'), files, signal);
-    signal?.throwIfAborted();
-    await attempt(target, () => rename(join(made, 'project'), target));
-    await attempt(parent, () => rm(made, { recursive: true }));
+    // Rubbish in somebody's folder is no reason to fail.
+    await clear(parent, isStaging).catch(() => undefined);
+    const staging = await stageFiles(parent, files, signal);
+    try {
+      await attempt(target, () => rename(staging.content, target));
+    } finally {
+      await dropStaging(staging);
+    }
   } catch (error) {
-    if (staging !== null) await rm(staging, { recursive: true, force: true });
     if (madeFrom !== undefined) await rm(madeFrom, { recursive: true, force: true });
     throw error;
   }
@@ -78,40 +75,16 @@ async function makeFolder(target: string, files: readonly ProjectFile[], signal?
 
 /** The folder may be somebody's working directory or a mount, so it stays, and its entries are renamed into it. */
 async function fillFolder(target: string, files: readonly ProjectFile[], signal?: AbortSignal): Promise<void> {
-  const living = await removeStale(target);
-  if (living !== null) throw new DspError('project.busy', { pid: living, dir: target });
-  const staging = await attempt(target, () => mkdtemp(join(target, stagingPrefix)));
-  const moved: string[] = [];
+  await attempt(target, () => clear(target, () => true));
+  const staging = await stageFiles(target, files, signal);
   try {
-    await writeTree(staging, files, signal);
-    signal?.throwIfAborted();
-    await attempt(target, async () => {
-      for (const name of await entriesInOrder(staging)) {
-        await rename(join(staging, name), join(target, name));
-        moved.push(name);
-      }
-      await rm(staging, { recursive: true });
-    });
-  } catch (error) {
-    for (const name of [...moved, basename(staging)]) await rm(join(target, name), { recursive: true, force: true });
-    throw error;
+    await attempt(target, () => moveEntries(staging, target));
+  } finally {
+    await dropStaging(staging);
   }
 }
 
-/** Removes what killed runs left in `dir`; the id of a living process that is at work there, or null. */
-async function removeStale(dir: string): Promise<number | null> {
-  let living: number | null = null;
-  for (const name of await attempt(dir, () => readdir(dir))) {
-    const pid = Number(stagingName.exec(name)?.[1] ?? 0);
-    if (pid === 0 || pid === process.pid) continue;
-    if (isAlive(pid)) living = pid;
-    else await attempt(dir, () => rm(join(dir, name), { recursive: true, force: true }));
-  }
-  return living;
-}
-
-/** dsp.yaml last: a folder without it is no project. */
-async function entriesInOrder(staging: string): Promise<readonly string[]> {
-  const names = (await readdir(staging)).sort();
-  return [...names.filter((name) => name !== requirementsPath), ...names.filter((name) => name === requirementsPath)];
+async function clear(dir: string, isMeant: (name: string) => boolean): Promise<void> {
+  for (const name of (await leftovers(dir)).filter(isMeant))
+    await rm(join(dir, name), { recursive: true, force: true });
 }

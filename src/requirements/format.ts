@@ -57,20 +57,26 @@ function entry(
   indent: string,
 ): readonly string[] {
   const name = field.key.slice(field.key.lastIndexOf('.') + 1);
-  const comment = wrap(commentOn(field, answers), maxWidth - indent.length - 2);
+  const width = maxWidth - indent.length - 2;
+  const comment = commentOn(field, answers).flatMap((sentence) => wrap(sentence, width));
   return [
     ...comment.map((line) => `${indent}# ${line}`),
     `${indent}${name}: ${inline(valueAt(requirements, field.key))}`,
   ];
 }
 
-function commentOn({ key, ask, feeds, type, priorSource, onlyIf }: Field, answers: Answers | undefined): string {
+/** The question, what it decides, and where nobody answered it: what was assumed. */
+function commentOn(field: Field, answers: Answers | undefined): readonly string[] {
+  const { key, ask, feeds, type, priorSource, onlyIf } = field;
   const unit = 'unit' in type ? ` [${type.unit}]` : '';
   const choices = type.kind === 'choice' ? ` (${type.choices.map(({ value }) => value).join(', ')})` : '';
   const only = onlyIf === undefined ? '' : ` Only if ${onlyIf.key} is ${onlyIf.is}.`;
-  const origin = answers?.get(key)?.origin ?? 'prior';
-  const assumed = answers !== undefined && origin === 'prior' ? ` Nobody said; assumed: ${priorSource}.` : '';
-  return `${ask}${unit}${choices} It decides ${feeds}.${only}${assumed}`;
+  const assumed = answers !== undefined && (answers.get(key)?.origin ?? 'prior') === 'prior';
+  return [
+    `${ask}${unit}${choices}`,
+    `It decides ${feeds}.${only}`,
+    ...(assumed ? [`Nobody said; assumed: ${priorSource}.`] : []),
+  ];
 }
 
 /** Lines of at most `width` characters, words whole. */

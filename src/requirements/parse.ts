@@ -36,8 +36,15 @@ export function parseAnswers(text: string, file: string, catalogue: Catalogue): 
   else if (problems.length === 0) throw invalid([{ where: `${file}:1:1`, key: '', problem: 'holds no keys' }]);
   const crossed = [...contradictions(reading.answers), ...strayOptions(reading.answers, ['file', 'prior'], catalogue)];
   for (const found of crossed) reading.problems.push({ ...found, where: places.get(found.key) ?? file });
-  if (reading.problems.length > 0) throw invalid(reading.problems);
+  if (reading.problems.length > 0) throw invalid(reading.problems.sort(byPlace));
   return reading.answers;
+}
+
+/** From the top of the file down. */
+function byPlace(a: PlacedProblem, b: PlacedProblem): number {
+  const place = ({ where }: PlacedProblem) => /:(?<line>\d+):(?<column>\d+)$/.exec(where)?.groups ?? {};
+  const [first, second] = [place(a), place(b)];
+  return Number(first.line ?? 0) - Number(second.line ?? 0) || Number(first.column ?? 0) - Number(second.column ?? 0);
 }
 
 function readTop(reading: Reading, entries: readonly Entry[]): void {

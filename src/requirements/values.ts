@@ -82,6 +82,8 @@ function checkInterval(type: Bounds, given: unknown): Checked {
   }
   const extra = Object.keys(given).find((key) => !['low', 'mid', 'high'].includes(key));
   if (extra !== undefined) return { problem: `has ${show(extra)}; an interval has low, mid and high` };
+  const lacking = ['low', 'high'].find((bound) => given[bound] === undefined);
+  if (lacking !== undefined) return { problem: `has no ${lacking}; an interval has low, mid and high` };
   const low = checkNumber(type, given.low);
   if ('problem' in low) return { problem: `has a low that ${low.problem}` };
   const high = checkNumber(type, given.high);

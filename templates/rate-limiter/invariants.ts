@@ -134,24 +134,24 @@ function overlaps(entry: HistoryEntry, { fromMs, toMs }: Span): boolean {
 }
 
 /**
- * A bucket starts with an unknown level (an earlier run may have used the key) and restarts empty after a fault of the
- * store; both count as a burst taken. Denials while the store is disturbed are declared, not judged.
+ * A bucket starts with an unknown level (the store may have restarted just before the run) and restarts empty after a
+ * fault of the store; both count as a burst taken. Denials while the store is disturbed are declared, not judged.
  */
 function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): InvariantResult {
   const slack = policy.ratePerMs * clockSlackMs + roundingUnits;
   const spans = storeFaults(input).map((fault) => disturbance(fault, input));
   const startMs = input.history[0]?.sentMs ?? 0;
-  const unknownLevel = { fromMs: startMs, byMs: startMs, units: policy.burst };
+  const beforeTheRun = { fromMs: startMs - 1, toMs: startMs - 1 };
   let judged = 0;
   let admitted = 0;
   const violations: Violation[] = [];
   for (const [key, entries] of keys) {
     const denied = entries.filter((entry) => isDenial(entry) && !spans.some((span) => overlaps(entry, span)));
-    const resets = spans.map((span) => resetAfter(span, entries, policy.burst));
+    const resets = [beforeTheRun, ...spans].map((span) => resetAfter(span, entries, policy.burst));
     const taken = entries.filter(mayHaveTaken).map(asConsumption);
     admitted += entries.filter(isAdmission).length;
     judged += denied.length;
-    for (const wrong of wrongDenials([unknownLevel, ...resets, ...taken], denied.map(asAnswered), policy, slack)) {
+    for (const wrong of wrongDenials([...resets, ...taken], denied.map(asAnswered), policy, slack)) {
       const sentence =
         `key ${key} was denied ${wrong.cost} units with at least ${round(wrong.tokens)} left, ` +
         `${round(wrong.sentMs - startMs)} ms into the run`;

@@ -175,7 +175,7 @@ function aroundMs(input: SizeInput, shape: Shape, api: ServiceTime): number {
 
 /** The least number of shards within load, latency and memory. */
 function fit(input: SizeInput, shape: Shape): Outcome {
-  const { hardware, demands } = input;
+  const { demands } = input;
   const work = capacity.combine(demands);
   const times = { ...capacity.serviceTimePriors, ...input.measured };
   const networkMs = aroundMs(input, shape, times['kv.api']);

@@ -22,7 +22,8 @@ import type { Plan } from '../../src/plan/plan.ts';
 
 const api = `
 import { createServer } from 'node:http';
-const { HOST, PORT, GREETING, NODES, DIE } = process.env;
+const { HOST, PORT, GREETING, NODES, DIE, SLOW } = process.env;
+if (SLOW) await new Promise((resolve) => setTimeout(resolve, 2_000));
 if (DIE) { for (let i = 1; i <= 30; i++) console.log('complaint', i); process.exit(1); }
 const server = createServer((request, response) => {
   response.end(JSON.stringify({ pid: process.pid, greeting: GREETING, nodes: NODES, url: request.url }));
@@ -32,7 +33,8 @@ process.on('SIGTERM', () => { console.log('drained'); server.close(() => process
 `;
 
 const converge = `
-const { NODES, LEAVING, FAIL } = process.env;
+const { NODES, LEAVING, FAIL, SLOW } = process.env;
+if (SLOW) await new Promise((resolve) => setTimeout(resolve, 2_000));
 console.log('converge', JSON.stringify({ nodes: NODES.split(',').length, leaving: LEAVING === '' ? [] : LEAVING.split(',') }));
 if (FAIL) process.exit(3);
 `;
@@ -120,20 +122,16 @@ export function write(root: string, path: string, content: string): void {
   writeFileSync(join(root, path), content);
 }
 
-export interface Said {
-  readonly lines: string[];
-}
-
-/** Deploys, and keeps what it reported. */
+/** Deploys; `onLine` is told what it reports. */
 export async function deploy(
   root: string,
   topology: Topology = smallTopology,
-  options: { signal?: AbortSignal; build?: boolean; said?: Said } = {},
+  options: { signal?: AbortSignal; build?: boolean; onLine?: (line: string) => void } = {},
 ): Promise<Deployment> {
   return deployLocal(root, planOf(topology), {
     clock: systemClock,
     signal: options.signal ?? new AbortController().signal,
-    report: (line) => options.said?.lines.push(line),
+    report: (line) => options.onLine?.(line),
     build: options.build ?? true,
   });
 }

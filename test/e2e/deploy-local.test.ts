@@ -21,7 +21,6 @@ import {
   processesOf,
   redis,
   redisSet,
-  type Said,
   smallTopology,
   whoAnswers,
   write,
@@ -70,15 +69,15 @@ async function failure(promise: Promise<unknown>): Promise<DspError> {
 describe('a deployment', () => {
   it('starts in order, answers, and is found again', async () => {
     const root = project();
-    const said: Said = { lines: [] };
-    const deployment = await deploy(root, smallTopology, { said });
+    const said: string[] = [];
+    const deployment = await deploy(root, smallTopology, { onLine: (line) => said.push(line) });
     const answer = await whoAnswers(deployment);
     const ports = deployment.instances
       .filter(({ set }) => set === 'store-redis')
       .map(({ ports: p }) => p.redis as number);
     expect(answer).toMatchObject({ greeting: 'hello', nodes: ports.map((port) => `127.0.0.1:${port}`).join(',') });
     expect(await redis(ports[0] as number, 'PING')).toBe('+PONG');
-    expect(said.lines.filter((line) => /^(starting|running)/.test(line))).toEqual([
+    expect(said.filter((line) => /^(starting|running)/.test(line))).toEqual([
       'starting store-redis-0, store-redis-1',
       'running store-converge',
       'starting web-api-0',
@@ -96,10 +95,10 @@ describe('a deployment', () => {
     const root = project();
     await deploy(root);
     const before = await pids(root);
-    const said: Said = { lines: [] };
-    await deploy(root, smallTopology, { said });
+    const said: string[] = [];
+    await deploy(root, smallTopology, { onLine: (line) => said.push(line) });
     expect(await pids(root)).toEqual(before);
-    expect(said.lines).toEqual([]);
+    expect(said).toEqual([]);
   });
 
   it('restarts only what changed', async () => {
@@ -235,22 +234,24 @@ describe('a failed start', () => {
     expect(existsSync(join(root, '.dsp/data'))).toBe(false);
   });
 
-  it('is taken back on Ctrl-C', async () => {
-    const root = project();
-    const interrupt = new AbortController();
-    const said: Said = {
-      lines: Object.assign([] as string[], {
-        push(line: string) {
-          if (line.startsWith('running')) interrupt.abort(new DspError('interrupted', {}));
-          return 0;
-        },
-      }),
-    };
-    const error = await failure(deploy(root, smallTopology, { signal: interrupt.signal, said }));
-    expect(error.exitCode).toBe(130);
-    expect(processesOf(root)).toEqual([]);
-    expect(existsSync(join(root, '.dsp/run/state.json'))).toBe(false);
-  });
+  it.each(['installing', 'bundling', 'starting store', 'running', 'starting web'])(
+    'is taken back on Ctrl-C while %s',
+    async (moment) => {
+      const root = project();
+      const interrupt = new AbortController();
+      const onLine = (line: string) => {
+        if (line.startsWith(moment)) setTimeout(() => interrupt.abort(new DspError('interrupted', {})), 20);
+      };
+      // Longer than the interrupt takes to come.
+      write(root, 'build.js', `${readFileSync(join(root, 'build.js'), 'utf8')}; setTimeout(() => {}, 2_000);`);
+      const slow = withSets({ api: { env: { ...apiSet.env, SLOW: 'yes' } } });
+      const topology = { ...slow, jobs: [{ ...convergeJob, env: { ...convergeJob.env, SLOW: 'yes' } }] };
+      const error = await failure(deploy(root, topology, { signal: interrupt.signal, onLine }));
+      expect(error.exitCode).toBe(130);
+      expect(processesOf(root)).toEqual([]);
+      expect(existsSync(join(root, '.dsp/run/state.json')) || existsSync(join(root, '.dsp/data'))).toBe(false);
+    },
+  );
 });
 
 describe('ports', () => {
@@ -318,8 +319,11 @@ describe('ports', () => {
 describe('two at once', () => {
   it('take turns', async () => {
     const root = project();
-    const said: Said = { lines: [] };
-    const [first, second] = await Promise.all([deploy(root), deploy(root, smallTopology, { said })]);
+    const said: string[] = [];
+    const [first, second] = await Promise.all([
+      deploy(root),
+      deploy(root, smallTopology, { onLine: (line) => said.push(line) }),
+    ]);
     expect(second).toEqual(first);
     expect(convergeRuns(root)).toHaveLength(1);
   });

@@ -67,6 +67,20 @@ describe('writeNewProject', () => {
     expect(await failure(writeNewProject(join(folder, 'empty'), project))).toBe('project.busy');
   });
 
+  it('clears away what a run killed while it moved its entries left, but no project', async () => {
+    const root = temporaryFolder();
+    const staging = join(root, `.dsp-new-${2 ** 22 + 1}-abc`);
+    mkdirSync(staging);
+    mkdirSync(join(root, 'kit'));
+    writeFileSync(join(staging, 'entries'), 'dsp.yaml\nkit');
+    await writeNewProject(root, project);
+    expect(readdirSync(root).sort()).toEqual(['.dsp', 'dsp.yaml', 'kit', 'plan.json', 'run.sh']);
+    mkdirSync(staging);
+    writeFileSync(join(staging, 'entries'), 'dsp.yaml\nkit');
+    expect(await failure(writeNewProject(root, project))).toBe('project.not-empty');
+    expect(readdirSync(root)).toContain('kit');
+  });
+
   it('refuses a folder that holds something, and leaves it alone', async () => {
     const root = temporaryFolder();
     writeFileSync(join(root, '.hidden'), 'mine');
