@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Check, examine } from '../deploy/doctor.ts';
 import type { ExitCode } from '../errors.ts';
-import type { Terminal } from '../terminal.ts';
+import { questionStreams, type Terminal } from '../terminal.ts';
 
 export interface DoctorOptions {
   readonly fix: boolean;
@@ -47,7 +47,7 @@ function print(checks: readonly Check[], terminal: Terminal): void {
 
 /** Whether anything was tried. */
 async function fix(checks: readonly Check[], yes: boolean, terminal: Terminal): Promise<boolean> {
-  const { confirm, install, installCommand } = await import('../deploy/doctor-fix.ts');
+  const { install, installCommand } = await import('../deploy/doctor-fix.ts');
   const isRoot = process.getuid?.() === 0;
   let tried = false;
   for (const check of checks.filter(({ ok, install }) => !ok && install.length > 0)) {
@@ -56,10 +56,16 @@ async function fix(checks: readonly Check[], yes: boolean, terminal: Terminal): 
       terminal.note(`nobody can be asked whether to run \`${command}\`: give --yes`);
       continue;
     }
-    if (!yes && !(await confirm(`Run \`${command}\`, without its system daemon?`, terminal.interrupt))) continue;
+    if (!yes && !(await agreed(`Run \`${command}\`, without its system daemon?`, terminal))) continue;
     terminal.note(`== ${command}`);
     tried = true;
     if (!(await install(check.install, isRoot, terminal.interrupt))) terminal.note(`\`${command}\` failed`);
   }
   return tried;
+}
+
+async function agreed(question: string, terminal: Terminal): Promise<boolean> {
+  const { inquirerQuestioner } = await import('./ask.ts');
+  const { confirm } = await inquirerQuestioner(questionStreams(), terminal.interrupt);
+  return confirm(question);
 }

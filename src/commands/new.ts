@@ -9,10 +9,11 @@ import { packageVersion } from '../package-root.ts';
 import { assemblePlan, isNoPlan } from '../plan/assemble.ts';
 import type { NoPlan, Plan } from '../plan/plan.ts';
 import { summarizeNoPlan, summarizePlan } from '../plan/summary.ts';
+import { leftovers } from '../project/staging.ts';
 import { type Answer, type Answers, namePattern, requirementsOf } from '../requirements/assemble.ts';
 import { formatRequirements } from '../requirements/format.ts';
 import { interview } from '../requirements/interview.ts';
-import { forgetPartial, loadPartial, partialPath, partialPrefix, savePartial } from '../requirements/partial.ts';
+import { forgetPartial, loadPartial, partialPath, savePartial } from '../requirements/partial.ts';
 import { readAnswersFile } from '../requirements/read.ts';
 import { resolveAnswers } from '../requirements/resolve.ts';
 import { questionStreams, type Terminal } from '../terminal.ts';
@@ -53,15 +54,18 @@ export async function runNew(
   return 0;
 }
 
-/** Nobody should answer a dozen questions to hear that the folder will not do. */
+/** Nobody should answer a dozen questions to hear that the folder will not do. What a killed run left does not count. */
 async function refuseFilled(root: string): Promise<void> {
-  const found = await readdir(root).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOTDIR') throw new DspError('project.not-a-folder', { path: root });
-    if (error.code === 'ENOENT') return [];
-    throw new DspError('project.unwritable', { path: root, problem: error.message }, { cause: error });
-  });
-  const [first] = found.filter((name) => !name.startsWith(partialPrefix)).sort();
-  if (first !== undefined) throw new DspError('project.not-empty', { dir: root, found: first });
+  try {
+    const left = await leftovers(root);
+    const [first] = (await readdir(root)).filter((name) => !left.includes(name)).sort();
+    if (first !== undefined) throw new DspError('project.not-empty', { dir: root, found: first });
+  } catch (error) {
+    if (error instanceof DspError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTDIR') throw new DspError('project.not-a-folder', { path: root });
+    if (code !== 'ENOENT') throw new DspError('project.unwritable', { path: root, problem: message }, { cause: error });
+  }
 }
 
 interface Gathered {

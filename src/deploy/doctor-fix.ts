@@ -1,7 +1,5 @@
 /** Installing engines from Debian's or Ubuntu's packages without leaving a system daemon behind. */
 
-import { createInterface } from 'node:readline/promises';
-import { WriteStream } from 'node:tty';
 import { execa } from 'execa';
 import type { Alternative } from './engines.ts';
 
@@ -84,16 +82,4 @@ export async function install(
   });
   signal.throwIfAborted();
   return result.exitCode === 0;
-}
-
-/** Asks on stderr; Return means yes. Throws when the signal aborts. */
-export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
-  // Not a terminal for readline: the Ctrl-C of a raw terminal would not reach the signal.
-  const prompt = createInterface({ input: process.stdin, output: new WriteStream(2), terminal: false });
-  try {
-    const answer = await prompt.question(`${question} [Y/n] `, { signal });
-    return /^(y|yes|)$/i.test(answer.trim());
-  } finally {
-    prompt.close();
-  }
 }

@@ -1,7 +1,4 @@
-/**
- * The answers of an interview that was left, kept until the project is written. The names start with `.dsp-new-`, which
- * the writer of projects does not count as content and clears away.
- */
+/** The answers of an interview that was left, kept until the project is written. */
 
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -11,18 +8,15 @@ import type { Catalogue, Json } from '../pattern.ts';
 import type { Answers } from './assemble.ts';
 import { parseAnswers } from './parse.ts';
 
-export const partialPrefix = '.dsp-new-';
-
 /**
- * In the project's folder where there is one, else beside it in the nearest folder above that there is: nothing is made
- * before the project is whole. `root` null: the project has no name yet, so in `cwd`.
+ * Beside the project's folder, which must stay empty until the project is whole: in the nearest folder above that there
+ * is. `root` null: the project has no name yet, so in `cwd`.
  */
 export function partialPath(root: string | null, cwd: string): string {
-  if (root === null) return join(cwd, `${partialPrefix}answers.yaml`);
-  let above = root;
+  if (root === null) return join(cwd, '.dsp-answers.yaml');
+  let above = dirname(root);
   while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
-  const name = relative(above, root).replaceAll(/[\\/]/g, '-');
-  return join(above, `${partialPrefix}${name === '' ? '' : `${name}-`}answers.yaml`);
+  return join(above, `.dsp-answers-${relative(above, root).replaceAll(/[\\/]/g, '-')}.yaml`);
 }
 
 /** The whole file or none. Rejects when the folder cannot be written. */

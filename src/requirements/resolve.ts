@@ -109,7 +109,7 @@ function withGiven(sources: Sources, catalogue: Catalogue): Map<string, Answer> 
 function mistypedVariables(env: Sources['env'], keys: readonly string[]): readonly PlacedProblem[] {
   const known = keys.map(environmentName);
   return Object.keys(env)
-    .filter((name) => /^DSP_[^_]+__/.test(name) && env[name] !== '' && !known.includes(name))
+    .filter((name) => /^DSP_[^_]+__/.test(name) && (env[name] ?? '') !== '' && !known.includes(name))
     .map((name) => ({
       where: 'environment',
       key: printable(name),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { faultAccess } from '../../src/deploy/local/faults.ts';
+import { isPortFree } from '../../src/deploy/local/ports.ts';
 import { readDeployment } from '../../src/deploy/local/registry.ts';
 import { isHealthy, readStatus } from '../../src/deploy/local/status.ts';
 import { DspError } from '../../src/errors.ts';
@@ -346,6 +347,12 @@ describe('faults', () => {
     expect(await faults.kill('store-redis-0')).toEqual({ hit: false, seen: 'store-redis-0 was not running' });
     expect(await faults.pause('store-redis-0')).toMatchObject({ hit: false });
     expect(await faults.restart('store-redis-0')).toMatchObject({ hit: true });
+    // What is gone holds its port no longer.
+    for (let round = 0; round < 15; round++) {
+      expect(await faults.kill('store-redis-1')).toMatchObject({ hit: true });
+      expect(await isPortFree(deployment.instances[1]?.ports.redis as number)).toBe(true);
+      expect(await faults.restart('store-redis-1')).toMatchObject({ hit: true });
+    }
     expect(await readDeployment(root)).toEqual(deployment);
     const status = await readStatus(root, systemClock);
     expect(status && isHealthy(status)).toBe(true);

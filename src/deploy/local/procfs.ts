@@ -26,14 +26,18 @@ export function requireProcfs(): void {
   if (!existsSync('/proc/self/stat')) throw new DspError('env.unsupported', { platform: process.platform });
 }
 
-/** The process, or null when there is none: a zombie has ended. */
+/**
+ * The process, or null when there is none: a zombie has ended. One whose other threads are still ending has not: until
+ * the last is gone, its ports are taken.
+ */
 export function readProcess(pid: number): ProcessView | null {
   const stat = readOrNull(`/proc/${pid}/stat`);
   // The second field is the program's name in brackets, and may itself hold spaces and brackets.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields === undefined || fields.length < 20) return null;
   const [letter, parent, , session] = fields;
-  if (letter === 'Z' || letter === 'X') return null;
+  const threads = Number(fields[17]);
+  if ((letter === 'Z' || letter === 'X') && threads <= 1) return null;
   const state = letter === 'T' || letter === 't' ? 'stopped' : 'running';
   return { pid, startTicks: Number(fields[19]), parentPid: Number(parent), session: Number(session), state };
 }

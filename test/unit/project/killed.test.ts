@@ -3,12 +3,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { beforeAll, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/package-root.ts';
 import type { Project } from '../../../src/project/project.ts';
 import { updateProject, writeNewProject } from '../../../src/project/write.ts';
-import { type Random, seededRandom } from '../../../src/random.ts';
+import { seededRandom } from '../../../src/random.ts';
 import { file, projectOf, temporaryFolder, treeOf } from './project-fixture.ts';
 
 const seed = 9;
@@ -47,15 +48,22 @@ beforeAll(async () => {
   return async () => (await import('node:fs/promises')).rm(child, { force: true });
 });
 
-/** Runs the program until `afterMs` after it said that it begins, or to its end. */
-async function killAfter(afterMs: number, ...args: readonly string[]): Promise<void> {
+/** Runs the program until `moment` after it said that it begins, or to its end. */
+async function killAt(moment: (ended: () => boolean) => Promise<void>, ...args: readonly string[]): Promise<void> {
   const running = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => running.once('exit', resolve));
   await new Promise((resolve) => running.stdout.once('data', resolve));
-  const timer = setTimeout(() => running.kill('SIGKILL'), afterMs);
+  await moment(() => running.exitCode !== null);
+  running.kill('SIGKILL');
   await ended;
-  clearTimeout(timer);
 }
+
+const after = (ms: number) => () => delay(ms);
+
+/** As soon as `isSeen`: what is on the disk tells how far the program is, however slow the machine. */
+const once = (isSeen: () => boolean) => async (ended: () => boolean) => {
+  while (!isSeen() && !ended()) await new Promise(setImmediate);
+};
 
 function stored(folder: string): readonly string[] {
   return projects.map((project, index) => {
@@ -65,8 +73,6 @@ function stored(folder: string): readonly string[] {
   });
 }
 
-const delay = (random: Random, mostMs: number) => random.next() * mostMs;
-
 it('an update', { timeout: 120_000 }, async () => {
   const random = seededRandom(seed);
   const folder = temporaryFolder();
@@ -75,10 +81,13 @@ it('an update', { timeout: 120_000 }, async () => {
   await writeNewProject(root, projects[0]!);
   const edited = join(root, names[0]!);
   writeFileSync(edited, readFileSync(edited, 'utf8').replace('first', 'mine'));
+  const journal = join(root, '.dsp/update/journal.json');
   let unfinished = 0;
   for (let round = 0; round < rounds; round++) {
-    await killAfter(delay(random, 60), 'update', root, ...files);
-    if (existsSync(join(root, '.dsp/update/journal.json'))) unfinished++;
+    // One kill anywhere, the next in the middle of the renames that a commit sets off.
+    const moment = round % 2 === 0 ? after(random.next() * 60) : once(() => existsSync(journal));
+    await killAt(moment, 'update', root, ...files);
+    if (existsSync(journal)) unfinished++;
     const wanted = projects[round % projects.length]!;
     const result = await updateProject(root, wanted);
     const fresh = join(folder, `fresh-${round}`);
@@ -100,7 +109,8 @@ it('a new project', { timeout: 120_000 }, async () => {
   for (let round = 0; round < rounds; round++) {
     const place = temporaryFolder();
     const root = round % 2 === 0 ? join(place, 'shop') : place;
-    await killAfter(delay(random, 40), 'new', root, first!);
+    const isMoving = () => existsSync(join(root, 'kit')) || existsSync(join(root, '.dsp'));
+    await killAt(round % 3 === 0 ? once(isMoving) : after(random.next() * 40), 'new', root, first!);
     const finished = existsSync(join(root, '.dsp/manifest.json')) && existsSync(join(root, names[0]!));
     if (!finished) await writeNewProject(root, projects[0]!);
     const left = readdirSync(place).filter((name) => name.startsWith('.dsp-new-'));

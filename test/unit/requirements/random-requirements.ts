@@ -24,7 +24,7 @@ function numberWithin({ min, max }: { min: number; max: number }, integer: boole
   return integer ? Math.round(value) : value;
 }
 
-export function valueOf(type: FieldType, random: Random): Json {
+export function randomValue(type: FieldType, random: Random): Json {
   if (type.kind === 'confirm') return random.next() < 0.5;
   if (type.kind === 'choice') return pick(random, type.choices).value;
   if (type.kind === 'number') return numberWithin(type, type.integer, random);
@@ -60,8 +60,8 @@ export function randomRequirements(random: Random): Requirements {
   for (const { key, type } of allFields(chosen)) {
     const [section = '', name = '', inner] = key.split('.');
     tree[section] ??= {};
-    if (inner === undefined) tree[section][name] = valueOf(type, random);
-    else tree[section][name] = { ...(tree[section][name] as Record<string, Json>), [inner]: valueOf(type, random) };
+    if (inner === undefined) tree[section][name] = randomValue(type, random);
+    else tree[section][name] = { ...(tree[section][name] as Record<string, Json>), [inner]: randomValue(type, random) };
   }
   const requirements = { schemaVersion: 1, name: nameOf(random), needs, ...tree, slo: sloOf(random) } as unknown;
   return consistent(requirements as Requirements);
