@@ -1,7 +1,9 @@
 /** Puts the interview's questions with inquirer, on stderr: stdout is for data. */
 
+import { styleText } from 'node:util';
 import { DspError } from '../errors.ts';
 import type { Asker, Prompt } from '../requirements/interview.ts';
+import { wrap } from '../requirements/words.ts';
 
 export interface AskStreams {
   readonly input: NodeJS.ReadableStream;
@@ -47,19 +49,31 @@ export async function inquirerQuestioner(streams: AskStreams, signal: AbortSigna
 const isLeaving = (error: unknown) =>
   error instanceof Error && ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'].includes(error.name);
 
-function questionOf({ message, feeds, hint, kind, choices, default: preset, check }: Prompt) {
-  const decides = `${message}\n  decides ${feeds}${hint === '' ? '' : `\n  ${hint}`}\n `;
+function questionOf({ message, feeds, hints, kind, choices, default: preset, check }: Prompt) {
+  const below = [`decides ${feeds}`, ...hints].flatMap((line) => wrap(line, 76)).map((line) => `  ${line}`);
+  const asked = { message: [message, ...below, ' '].join('\n'), theme };
   const listed = choices.map(({ value, words }) => ({ value, name: words }));
-  if (kind === 'one') return { type: 'select' as const, message: decides, choices: listed, default: preset };
+  if (kind === 'one') return { type: 'select' as const, ...asked, choices: listed, default: preset };
   if (kind === 'many') {
     const validate = (ticked: readonly { readonly value: string }[]) =>
       ticked.length === 0
         ? 'tick at least one with the space bar'
         : (check(ticked.map(({ value }) => value).join(',')) ?? true);
-    return { type: 'checkbox' as const, message: decides, choices: listed, validate };
+    return { type: 'checkbox' as const, ...asked, choices: listed, validate };
   }
-  return { type: 'input' as const, message: decides, default: preset, validate: (text: string) => check(text) ?? true };
+  return { type: 'input' as const, ...asked, default: preset, validate: (text: string) => check(text) ?? true };
 }
+
+/** Once answered, a question is one line. */
+const theme = {
+  style: {
+    message(text: string, status: 'idle' | 'done' | 'loading') {
+      const [question = '', ...rest] = text.split('\n');
+      const asked = styleText('bold', question);
+      return status === 'done' ? asked : [asked, ...rest.map((line) => styleText('dim', line))].join('\n');
+    },
+  },
+};
 
 /** Inquirer would wait for ever once its input has ended, which Ctrl-D means on a terminal. */
 function leaving(input: NodeJS.ReadableStream, signal: AbortSignal): { signal: AbortSignal; forget: () => void } {

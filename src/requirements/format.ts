@@ -5,6 +5,7 @@ import type { Catalogue, Json } from '../pattern.ts';
 import { type Answers, allFields } from './assemble.ts';
 import type { Field } from './fields.ts';
 import type { Interval, Requirements } from './requirements.ts';
+import { wrap } from './words.ts';
 
 const header = `# What the system has to do: dsp plans from this file. Edit it, then: dsp plan --write
 # A number may be unsure: { low: 10, mid: 20, high: 50 }. "unknown" takes the documented default.
@@ -77,17 +78,6 @@ function commentOn(field: Field, answers: Answers | undefined): readonly string[
     `It decides ${feeds}.${only}`,
     ...(assumed ? [`Nobody said; assumed: ${priorSource}.`] : []),
   ];
-}
-
-/** Lines of at most `width` characters, words whole. */
-function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  for (const word of text.split(/\s+/)) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
 }
 
 function valueAt(requirements: Requirements, key: string): Json {

@@ -16,8 +16,8 @@ export interface Prompt {
   readonly message: string;
   /** One line: which decision it feeds. */
   readonly feeds: string;
-  /** What may be typed, and what "don't know" takes; empty where the choices say it. */
-  readonly hint: string;
+  /** What may be typed, and what "don't know" takes; none where the choices say it. */
+  readonly hints: readonly string[];
   readonly kind: 'text' | 'one' | 'many';
   readonly choices: readonly Choice[];
   /** Text that Enter takes: `unknown` takes the documented prior. */
@@ -82,7 +82,7 @@ function needsPrompt(catalogue: Catalogue, check: Prompt['check']): Prompt {
     key: 'needs',
     message: 'What does the system do?',
     feeds: 'the patterns that are sized and composed',
-    hint: '',
+    hints: [],
     kind: 'many',
     choices: catalogue.map(({ need }) => ({ value: need.id, words: need.words })),
     default: '',
@@ -92,12 +92,12 @@ function needsPrompt(catalogue: Catalogue, check: Prompt['check']): Prompt {
 
 function namePrompt(defaultName: string, check: Prompt['check']): Prompt {
   const feeds = 'the names of the folder, its processes and its stacks';
-  const hint = 'a-z, 0-9 and -';
+  const hints = ['a-z, 0-9 and -'];
   return {
     key: 'name',
     message: 'What is it called?',
     feeds,
-    hint,
+    hints,
     kind: 'text',
     choices: [],
     default: defaultName,
@@ -110,13 +110,13 @@ function fieldPrompt(field: Field, check: Prompt['check']): Prompt {
   const shared = { key, message, feeds, default: 'unknown', check };
   const prior = `${priorWords(field.prior)} (${field.priorSource})`;
   const unknown = { value: 'unknown', words: `don’t know: ${prior}` };
-  if (type.kind === 'choice') return { ...shared, hint: '', kind: 'one', choices: [...type.choices, unknown] };
+  if (type.kind === 'choice') return { ...shared, hints: [], kind: 'one', choices: [...type.choices, unknown] };
   if (type.kind === 'confirm') {
     const choices = [{ value: 'yes', words: 'yes' }, { value: 'no', words: 'no' }, unknown];
-    return { ...shared, hint: '', kind: 'one', choices };
+    return { ...shared, hints: [], kind: 'one', choices };
   }
   const form = type.kind === 'interval' ? `a number or low..high, in ${type.unit}` : `a number, in ${type.unit}`;
-  return { ...shared, hint: `${form}; unknown takes ${prior}`, kind: 'text', choices: [] };
+  return { ...shared, hints: [form, `unknown takes ${prior}`], kind: 'text', choices: [] };
 }
 
 function priorWords(prior: Json): string {

@@ -1,4 +1,4 @@
-/** How the user's own text is shown back, whatever it holds. */
+/** How texts are shown: the user's own, whatever it holds, and long ones. */
 
 const maxShown = 60;
 
@@ -16,4 +16,15 @@ export function printable(text: string): string {
 export function show(value: unknown): string {
   if (typeof value === 'number') return `${value}`;
   return printable(JSON.stringify(value) ?? String(value));
+}
+
+/** Lines of at most `width` characters, words whole. */
+export function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }

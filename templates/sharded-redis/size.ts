@@ -127,7 +127,7 @@ function sizeStore(input: SizeInput): Outcome {
   }
   const asked = Math.max(0, ...demands.map((demand) => demand.guarantees.replicas ?? 0));
   const replicas = Math.max(1, copies - 1, asked, waits(input, timeoutMs) ? 2 : 0);
-  return fit(input, { mode: 'store', option, replicas, minShards: capacity.minPrimaries, timeoutMs });
+  return leastShards(input, { mode: 'store', option, replicas, minShards: capacity.minPrimaries, timeoutMs });
 }
 
 /**
@@ -149,7 +149,7 @@ function sizeCache(input: SizeInput): Outcome {
     const reason = `${who}; a ring of caches evicts, and a lost node takes its keys with it`;
     return unsized(excuse(option, reason, 'loss.rpoMs', numbers, { key: 'loss.rpoMs', to: cacheFromRpoMs }));
   }
-  return fit(input, { mode: 'cache', option, replicas: 0, minShards: 2, timeoutMs: 0 });
+  return leastShards(input, { mode: 'cache', option, replicas: 0, minShards: 2, timeoutMs: 0 });
 }
 
 interface Shape {
@@ -174,7 +174,7 @@ function aroundMs(input: SizeInput, shape: Shape, api: ServiceTime): number {
 }
 
 /** The least number of shards within load, latency and memory. */
-function fit(input: SizeInput, shape: Shape): Outcome {
+function leastShards(input: SizeInput, shape: Shape): Outcome {
   const { demands } = input;
   const work = capacity.combine(demands);
   const times = { ...capacity.serviceTimePriors, ...input.measured };

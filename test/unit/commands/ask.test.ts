@@ -35,7 +35,7 @@ const text: Prompt = {
   key: 'latency.p99Ms',
   message: 'How fast?',
   feeds: 'the load allowed on each server',
-  hint: 'a number, in ms; unknown takes 100 (a guess)',
+  hints: ['a number, in ms', 'unknown takes 100 (a guess)'],
   kind: 'text',
   choices: [],
   default: 'unknown',

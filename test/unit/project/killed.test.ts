@@ -13,7 +13,7 @@ import { seededRandom } from '../../../src/random.ts';
 import { file, projectOf, temporaryFolder, treeOf } from './project-fixture.ts';
 
 const seed = 9;
-const rounds = 25;
+const rounds = 15;
 const names = Array.from({ length: 60 }, (_, index) => `kit/${index % 7}/file-${index}.ts`);
 const version = (label: string, count: number): Project =>
   projectOf(...names.slice(0, count).map((name) => file(name, `first\n\n\n\n${label} of ${name}\n\n\n\nlast\n`)));
@@ -84,8 +84,11 @@ it('an update', { timeout: 120_000 }, async () => {
   const journal = join(root, '.dsp/update/journal.json');
   let unfinished = 0;
   for (let round = 0; round < rounds; round++) {
-    // One kill anywhere, the next in the middle of the renames that a commit sets off.
-    const moment = round % 2 === 0 ? after(random.next() * 60) : once(() => existsSync(journal));
+    // Anywhere, right after the commit, and in the middle of the renames that it sets off.
+    const isCommitted = () => existsSync(journal);
+    const isHalfDone = () => isCommitted() && !existsSync(join(root, '.dsp/update/staged/20'));
+    const moments = [after(random.next() * 60), once(isCommitted), once(isHalfDone)];
+    const moment = moments[round % 3]!;
     await killAt(moment, 'update', root, ...files);
     if (existsSync(journal)) unfinished++;
     const wanted = projects[round % projects.length]!;

@@ -83,10 +83,12 @@ describe('the questions', () => {
       expect(prompt.feeds, prompt.key).toMatch(/^.{5,120}$/);
       if (prompt.key === 'needs' || prompt.key === 'name') continue;
       expect(prompt.default, prompt.key).toBe('unknown');
-      const said = prompt.kind === 'text' ? prompt.hint : prompt.choices.at(-1)?.words;
-      expect(said, prompt.key).toMatch(prompt.kind === 'text' ? /unknown takes .+ \(.+\)/ : /^don’t know: .+ \(.+\)/);
+      const said = prompt.kind === 'text' ? prompt.hints.at(-1) : prompt.choices.at(-1)?.words;
+      expect(said, prompt.key).toMatch(prompt.kind === 'text' ? /^unknown takes .+ \(.+\)/ : /^don’t know: .+ \(.+\)/);
     }
-    expect(who.asked.find(({ key }) => key === 'rate.peakFactor')?.hint).toContain('unknown takes 2 to 5 (daily peaks');
+    expect(who.asked.find(({ key }) => key === 'rate.peakFactor')?.hints.at(-1)).toContain(
+      'unknown takes 2 to 5 (daily peaks',
+    );
   });
 
   it('are not put again when they are answered', async () => {
