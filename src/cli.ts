@@ -202,7 +202,11 @@ function addOthers(program: Command, project: Project, run: Run): void {
     .action((o) =>
       run(async (terminal) => {
         const { runDoctor } = await import('./commands/doctor.ts');
-        return runDoctor({ ...o, json: o.json === true }, terminal);
+        const given = program.opts<{ project?: string }>().project;
+        return runDoctor(
+          { ...o, json: o.json === true, ...(given === undefined ? {} : { project: project() }) },
+          terminal,
+        );
       }),
     );
   program

@@ -1,5 +1,15 @@
 /** Availability of replicated parts whose machines fail independently. */
 
+import type { OperationsEffort } from '../pattern.ts';
+
+/** How long a lost machine stays away, against the usual: with nobody looking after it daily, days instead of hours. */
+const repairTimes: Readonly<Record<OperationsEffort, number>> = { low: 5, medium: 1, high: 0.5 };
+
+/** The share of time that a machine is away, unavailability being proportional to the time of repair. */
+export function unavailabilityWith(effort: OperationsEffort, usual: number): number {
+  return Math.min(0.5, usual * repairTimes[effort]);
+}
+
 /** At least one of `copies` is up: 1 − u^copies. */
 export function availabilityOfCopies(machineUnavailability: number, copies: number): number {
   return 1 - machineUnavailability ** copies;

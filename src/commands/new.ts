@@ -11,7 +11,6 @@ import type { NoPlan, Plan } from '../plan/plan.ts';
 import { summarizeNoPlan, summarizePlan } from '../plan/summary.ts';
 import { leftovers } from '../project/staging.ts';
 import { type Answer, type Answers, namePattern, requirementsOf } from '../requirements/assemble.ts';
-import { formatRequirements } from '../requirements/format.ts';
 import { interview } from '../requirements/interview.ts';
 import { forgetPartial, loadPartial, partialPath, savePartial } from '../requirements/partial.ts';
 import { readAnswersFile } from '../requirements/read.ts';
@@ -177,11 +176,7 @@ function tellNoPlan(plan: NoPlan, kept: string | null, options: NewOptions, term
 async function writeProject(root: string, plan: Plan, answers: Answers, terminal: Terminal): Promise<void> {
   const { renderProject } = await import('../project/render.ts');
   const { writeNewProject } = await import('../project/write.ts');
-  const project = await renderProject(plan, catalogue);
-  // The same requirements with other comments: those know what nobody answered.
-  const commented = formatRequirements(plan.requirements, catalogue, answers);
-  const files = project.files.map((file) => (file.path === 'dsp.yaml' ? { ...file, content: commented } : file));
-  await writeNewProject(root, { ...project, files }, { signal: terminal.interrupt });
+  await writeNewProject(root, await renderProject(plan, catalogue, { answers }), { signal: terminal.interrupt });
 }
 
 function tell(root: string, plan: Plan, options: NewOptions, terminal: Terminal): void {

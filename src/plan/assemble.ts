@@ -1,9 +1,11 @@
 /** (Requirements, catalogue, hardware and prices) → Plan, or the nearest that was tried and the requirement to relax. Pure. */
 
+import { unavailabilityWith } from '../capacity/availability.ts';
 import { defaultHardware, referenceLocalMachine } from '../capacity/hardware.ts';
 import type {
   Binding,
   Catalogue,
+  Decision,
   Excuse,
   Hardware,
   Json,
@@ -38,12 +40,29 @@ export function assemblePlan(
   catalogue: Catalogue,
   options: AssembleOptions = {},
 ): Plan | NoPlan {
-  const hardware = options.hardware ?? defaultHardware;
+  const hardware = staffed(options.hardware ?? defaultHardware, requirements);
   const composed = compose({ requirements, catalogue, hardware, measured: options.measured ?? {} });
   if ('rejected' in composed) return noPlan(composed.rejected);
   const usdPerMonth = composed.parts.reduce((sum, part) => sum + costOf(part.sized, hardware), 0);
   if (usdPerMonth > requirements.cost.usdPerMonth) return noPlan([tooDear(requirements, usdPerMonth, composed)]);
   return planOf(requirements, composed, hardware, usdPerMonth, options);
+}
+
+/** The machines as they are when they are looked after as asked. */
+function staffed(hardware: Hardware, { operations }: Requirements): Hardware {
+  return { ...hardware, machineUnavailability: unavailabilityWith(operations.effort, hardware.machineUnavailability) };
+}
+
+function repairDecision(hardware: Hardware): Decision {
+  const share = hardware.machineUnavailability;
+  return {
+    about: 'machines',
+    chosen: `each away ${Number((share * 100).toPrecision(2))} % of the time`,
+    because: 'the less somebody looks after them, the longer a lost one stays away, and the more copies are needed',
+    numbers: { unavailability: share },
+    from: ['operations.effort'],
+    source: 'prior',
+  };
 }
 
 function planOf(
@@ -76,7 +95,7 @@ function planOf(
     },
     tightest: tightestOf(parts.flatMap((part) => part.predictions)),
     local: { ...local, topology: here.topology },
-    decisions: composed.decisions,
+    decisions: [repairDecision(hardware), ...composed.decisions],
   };
 }
 

@@ -1,6 +1,17 @@
 /** Which parts there are and who serves whom: composition by capability, never by a pattern's name. */
 
-import type { Catalogue, Decision, Demand, Excuse, Guarantees, Hardware, Json, Pattern, Sized } from '../pattern.ts';
+import type {
+  Catalogue,
+  Decision,
+  Demand,
+  Excuse,
+  Guarantees,
+  Hardware,
+  Json,
+  Pattern,
+  ServiceTime,
+  Sized,
+} from '../pattern.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { costOf } from './cost.ts';
 
@@ -33,7 +44,7 @@ export interface World {
   readonly requirements: Requirements;
   readonly catalogue: Catalogue;
   readonly hardware: Hardware;
-  readonly measured: Readonly<Record<string, import('../pattern.ts').ServiceTime>>;
+  readonly measured: Readonly<Record<string, ServiceTime>>;
 }
 
 export type Composed = Composition | { readonly rejected: readonly [Excuse, ...Excuse[]] };
@@ -90,7 +101,7 @@ function serve(world: World, consumer: Sizing, parts: Map<string, Sizing>, links
     const demand: Demand = { ...demanded, from: consumer.name };
     const shared = share(world, demand, [...parts.values()]);
     const own = ownProvider(world, consumer, demand);
-    const chosen = choose(world, shared, own);
+    const chosen = choose(shared, own);
     if ('rejected' in chosen) return chosen;
     parts.set(chosen.part.name, chosen.part);
     const current = parts.get(consumer.name) ?? consumer;
@@ -165,7 +176,7 @@ function ownProvider(world: World, consumer: Sizing, demand: Demand): Offered {
 }
 
 /** Sharing unless the shared part does not meet the demand, or its growth costs more than a part alone. */
-function choose(_world: World, shared: Offered, own: Offered) {
+function choose(shared: Offered, own: Offered) {
   if ('rejected' in shared) {
     if ('rejected' in own) return own;
     const because = `its own: ${shared.rejected[0].reason}`;

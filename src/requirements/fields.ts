@@ -3,31 +3,16 @@
  * The interview, the reader and the writer of dsp.yaml all follow it.
  */
 
-import type { Json } from '../pattern.ts';
+import type { Json, Question } from '../pattern.ts';
 
+/** What a pattern's question may take, and an interval: a number that may be unsure. */
 export type FieldType =
-  /** An interval: sure or not. */
   | { readonly kind: 'interval'; readonly min: number; readonly max: number; readonly unit: string }
-  | {
-      readonly kind: 'number';
-      readonly min: number;
-      readonly max: number;
-      readonly integer: boolean;
-      readonly unit: string;
-    }
-  | { readonly kind: 'choice'; readonly choices: readonly { readonly value: string; readonly words: string }[] }
-  | { readonly kind: 'confirm' };
+  | Question['type'];
 
-export interface Field {
-  /** Dotted, as in dsp.yaml, --set and the environment. */
-  readonly key: string;
-  readonly ask: string;
-  /** One line: which decision it feeds. */
-  readonly feeds: string;
+/** A question whose key is dotted, as in dsp.yaml, --set and the environment. */
+export interface Field extends Omit<Question, 'type'> {
   readonly type: FieldType;
-  /** What "don't know" and --yes take: a number, an interval, a choice. */
-  readonly prior: Json;
-  readonly priorSource: string;
   /** It matters only while another key has a certain value; else it is not asked for. */
   readonly onlyIf?: { readonly key: string; readonly is: Json };
 }
@@ -113,7 +98,7 @@ export const fields: readonly Field[] = [
   {
     key: 'consistency.stalenessMs',
     ask: 'How long after a write may readers still see the old value?',
-    feeds: 'whether replicas may answer reads',
+    feeds: 'the age at which the bench calls a read stale',
     type: number(0, monthMs, true, 'ms'),
     prior: 1000,
     priorSource: 'a second is rarely noticed',
@@ -154,7 +139,7 @@ export const fields: readonly Field[] = [
   {
     key: 'operations.effort',
     ask: 'How much work may running it be?',
-    feeds: 'whether parts that need care are considered',
+    feeds: 'how long a lost machine stays away, and so the number of copies',
     type: {
       kind: 'choice',
       choices: [

@@ -58,7 +58,8 @@ function redis(part: Part): ProcessSet {
     files: [{ name: 'config', path: `parts/${part.name}/redis.conf` }],
     readiness: { kind: 'redis', port: redisPort },
     liveness: { kind: 'redis', port: redisPort },
-    stop: { signal: 'SIGTERM', graceMs: 10_000 },
+    // Redis itself waits up to 10 s for its replicas when it is told to stop.
+    stop: { signal: 'SIGTERM', graceMs: 15_000 },
     resources: { cpuMillis: 1000, memoryMiB: sizing.memoryMiBPerProcess },
     dependsOn: [],
     spread: true,

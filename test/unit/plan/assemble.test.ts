@@ -88,6 +88,15 @@ describe('sizes follow requirements', () => {
     expect(sizing(loose, 'store')).toMatchObject({ waitReplicas: 0, replicasPerShard: 1 });
   });
 
+  it('keeps more copies where nobody replaces a lost machine soon', () => {
+    const replicas = (effort: 'low' | 'medium' | 'high') => {
+      const availability = { target: 0.99999, recoveryMs: 15_000 };
+      const made = plan({ needs: ['keep-hot-data'], loss: { rpoMs: 60_000 }, availability, operations: { effort } });
+      return Number(sizing(made, 'store').replicasPerShard);
+    };
+    expect([replicas('low'), replicas('medium'), replicas('high')]).toEqual([2, 1, 1]);
+  });
+
   it('takes the node time-out from the recovery time, and its prediction keeps it', () => {
     for (const recoveryMs of [7000, 15_000, 60_000]) {
       const made = plan({ availability: { target: 0.999, recoveryMs } });
