@@ -185,7 +185,7 @@ export const catalogue = {
   'bench.no-deployment': entry<{ project: string; missing: string }>({
     exitCode: 4,
     meaning: 'A bench needs the running system, and it does not run or lacks a part.',
-    what: ({ project, missing }) => `the system of ${project} does not run: ${missing}`,
+    what: ({ project, missing }) => `the system of ${project} does not run as planned: ${missing}`,
     mend: () => 'start it with `dsp deploy`; `dsp status` says what runs',
   }),
   'bench.unreachable': entry<{ part: string; address: string; problem: string }>({

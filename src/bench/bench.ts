@@ -1,46 +1,17 @@
 /** A bench from plan and deployment to report: load with faults, then invariants, checks and verdict. */
 
 import { availableParallelism } from 'node:os';
-import type { Deployment, FaultAccess } from '../deploy/deployment.ts';
 import { DspError } from '../errors.ts';
-import type { Pattern } from '../pattern.ts';
-import type { Plan } from '../plan/plan.ts';
 import { seededRandom } from '../random.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { type Benched, conclude } from './conclude.ts';
 import { startControl } from './control.ts';
 import { faultName, parseFaultSpec, runFault } from './faults.ts';
 import { type GeneratorPart, phases } from './generator-protocol.ts';
+import type { BenchInput, BenchSettings } from './input.ts';
 import { type FaultStep, type LoadDeps, type LoadPlan, runLoad } from './load.ts';
-import type { Arrivals } from './pacer.ts';
 import { type BenchedPart, benchedParts, checkReachable, defaultFaults, faultRoles, loadedParts } from './system.ts';
 import { parseThresholds } from './thresholds.ts';
-
-export interface BenchSettings {
-  readonly warmupMs: number;
-  readonly steadyMs: number;
-  readonly seed: number;
-  readonly arrivals: Arrivals;
-  /** `kill:<part>.<role>`; null: a kill and a pause of the first role on offer. */
-  readonly faults: readonly string[] | null;
-  /** Below scale 1, a run without violation is good enough. */
-  readonly smoke: boolean;
-  /** Generator threads; null: by the rate and the machine. */
-  readonly workers: number | null;
-  /** Multiplies the planned rates. */
-  readonly rateFactor: number;
-  /** The command that repeats the run. */
-  readonly replay: string;
-}
-
-export interface BenchInput {
-  readonly plan: Plan;
-  readonly deployment: Deployment;
-  readonly access: FaultAccess;
-  readonly patternOf: (id: string) => Pattern;
-  readonly settings: BenchSettings;
-  readonly dspVersion: string;
-}
 
 const reachableWithinMs = 2000;
 /** A thread sends a few tens of thousands of requests a second; a quarter of that leaves the intended times exact. */

@@ -2,10 +2,10 @@
 
 import { cpus, totalmem } from 'node:os';
 import { checkSafely } from '../checkers/result.ts';
-import type { BenchInput } from './bench.ts';
 import { judgeRun } from './checks.ts';
 import { controlName } from './control.ts';
 import { type Cell, curve, loadFigures, total } from './figures.ts';
+import type { BenchInput } from './input.ts';
 import type { LoadResult } from './load.ts';
 import type { Report } from './report.ts';
 import type { BenchedPart } from './system.ts';

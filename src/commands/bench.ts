@@ -3,8 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
-import { type BenchSettings, bench } from '../bench/bench.ts';
+import { bench } from '../bench/bench.ts';
 import type { Benched } from '../bench/conclude.ts';
+import type { BenchSettings } from '../bench/input.ts';
 import { sampleCpu } from '../bench/machine-load.ts';
 import type { Arrivals } from '../bench/pacer.ts';
 import { showProgress } from '../bench/progress.ts';
@@ -43,6 +44,12 @@ export async function runBench(options: BenchOptions, terminal: Terminal): Promi
     throw new DspError('bench.no-deployment', { project: options.project, missing: 'nothing is deployed' });
   }
   const plan = await deployedPlan(options.project, deployment.scale);
+  if (plan.requirementsDigest !== deployment.requirementsDigest) {
+    throw new DspError('bench.no-deployment', {
+      project: options.project,
+      missing: 'plan.json has changed since it was deployed',
+    });
+  }
   const settings = settingsOf(options);
   terminal.note(`bench of ${plan.requirements.name} at ${scaleLine(deployment.scale)}, seed ${settings.seed}`);
   const access = faultAccess(options.project, systemClock);

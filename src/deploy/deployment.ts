@@ -20,6 +20,8 @@ export interface Deployment {
   readonly root: string;
   readonly name: string;
   readonly scale: number;
+  /** Of the plan that was deployed: a bench judges no other. */
+  readonly requirementsDigest: string;
   /** Part → base URL of its exposed port (its first instance). */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly instances: readonly Instance[];

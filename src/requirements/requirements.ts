@@ -1,6 +1,6 @@
 /** The noun that starts everything: what the user needs. Its file is dsp.yaml. */
 
-import type { Json } from '../pattern.ts';
+import type { Json } from '../../stacks/topology.ts';
 
 /** A number that may be unsure: low ≤ mid ≤ high, all finite. A sure number has three equal bounds. */
 export interface Interval {

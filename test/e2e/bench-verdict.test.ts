@@ -1,7 +1,7 @@
 /** A bench from plan to report on a pattern made for the test: real load, real kills and pauses, every kind of verdict. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BenchInput, BenchSettings } from '../../src/bench/bench.ts';
+import type { BenchInput, BenchSettings } from '../../src/bench/input.ts';
 import type { FaultAccess, Instance } from '../../src/deploy/deployment.ts';
 import type { Pattern, ProcessSet } from '../../src/pattern.ts';
 import type { Part, Plan } from '../../src/plan/plan.ts';
@@ -73,6 +73,7 @@ function input(server: Server, changes: Changes = {}, access = faultAccess(serve
       root: '/',
       name: 'shop',
       scale,
+      requirementsDigest: '',
       endpoints: {},
       instances: [instance],
     },

@@ -147,8 +147,13 @@ async function reservePorts(
   signal: AbortSignal,
 ): Promise<RunState> {
   const needs = portNeeds(plan.local.topology);
-  const named = { name: plan.requirements.name, scale: plan.local.scale };
-  const isNamed = before?.root === paths.root && before.name === named.name && before.scale === named.scale;
+  const { requirementsDigest } = plan;
+  const named = { name: plan.requirements.name, scale: plan.local.scale, requirementsDigest };
+  const isNamed =
+    before?.root === paths.root &&
+    before.name === named.name &&
+    before.scale === named.scale &&
+    before.requirementsDigest === requirementsDigest;
   if (isNamed && holdsAll(before, needs)) return before;
   return withReservations(paths, clock, signal, async (takenByOthers) => {
     const wanted = new Set(needs.map(({ instance }) => instance));

@@ -40,6 +40,8 @@ export interface RunState {
   readonly root: string;
   readonly name: string;
   readonly scale: number;
+  /** Of the plan that was deployed. */
+  readonly requirementsDigest: string;
   /** Whether the last deployment came to its end; a bench needs one that did. */
   readonly settled: boolean;
   readonly ports: PortMap;
@@ -130,6 +132,7 @@ export function deploymentOf(state: RunState): Deployment {
     root: state.root,
     name: state.name,
     scale: state.scale,
+    requirementsDigest: state.requirementsDigest,
     endpoints,
     instances: specs.map(({ id, set, part, ordinal, kind, host, ports, logPath }) => ({
       id,

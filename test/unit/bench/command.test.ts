@@ -1,10 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type BenchOptions, runBench, settingsOf } from '../../../src/commands/bench.ts';
+import { pathsOf } from '../../../src/deploy/local/paths.ts';
+import { type RunState, writeState } from '../../../src/deploy/local/registry.ts';
 import { describeError } from '../../../src/errors.ts';
+import { formatPlan } from '../../../src/plan/file.ts';
 import type { Terminal } from '../../../src/terminal.ts';
+import { planScenario } from '../project/scenarios.ts';
 
 const options: BenchOptions = { project: '/nowhere', arrivals: 'poisson', smoke: false, json: false };
 
@@ -15,6 +19,30 @@ it('needs a deployment, and says how to get one', async () => {
     await expect(running).rejects.toMatchObject({ code: 'bench.no-deployment', exitCode: 4 });
     const error = await running.catch((reason: unknown) => reason);
     expect(describeError(error as Parameters<typeof describeError>[0])).toContain('dsp deploy');
+  } finally {
+    rmSync(project, { recursive: true });
+  }
+});
+
+it('judges no deployment of another plan', async () => {
+  const project = mkdtempSync(join(tmpdir(), 'dsp-bench-'));
+  try {
+    const plan = await planScenario('quickstart');
+    const state: RunState = {
+      schemaVersion: 1,
+      root: project,
+      name: 'quickstart',
+      scale: 1,
+      requirementsDigest: 'of an earlier plan',
+      settled: true,
+      ports: {},
+      reserved: [],
+      instances: {},
+      jobs: {},
+    };
+    await writeState(pathsOf(project), state);
+    writeFileSync(join(project, 'plan.json'), formatPlan(plan));
+    await expect(runBench({ ...options, project }, {} as Terminal)).rejects.toThrow(/has changed since/);
   } finally {
     rmSync(project, { recursive: true });
   }

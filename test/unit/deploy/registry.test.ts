@@ -31,7 +31,14 @@ function stateOf(settled: boolean): RunState {
     digests: { 'dist/api.mjs': '', 'dist/converge.mjs': '', 'parts/store/redis.conf': '' },
   });
   const records = instances.map((spec) => [spec.id, { spec, digest: '', process: null, drained: false }] as const);
-  const named = { schemaVersion: 1, root: paths.root, name: 'small', scale: 0.5, settled } as const;
+  const named = {
+    schemaVersion: 1,
+    root: paths.root,
+    name: 'small',
+    scale: 0.5,
+    requirementsDigest: '',
+    settled,
+  } as const;
   return { ...named, ports: {}, reserved: [], instances: Object.fromEntries(records), jobs: {} };
 }
 

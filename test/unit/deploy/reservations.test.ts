@@ -31,7 +31,14 @@ function project(name: string): Paths {
 /** Reserves ports for a project whose processes are all dead; tells what others had. */
 function reserve(paths: Paths, reserved: readonly number[]): Promise<readonly number[]> {
   return withReservations(paths, systemClock, new AbortController().signal, async (taken) => {
-    const named = { schemaVersion: 1, root: paths.root, name: 'x', scale: 1, settled: false } as const;
+    const named = {
+      schemaVersion: 1,
+      root: paths.root,
+      name: 'x',
+      scale: 1,
+      requirementsDigest: '',
+      settled: false,
+    } as const;
     await writeState(paths, { ...named, ports: {}, reserved, instances: {}, jobs: {} });
     return [...taken].sort();
   });
@@ -68,7 +75,14 @@ describe('reservations', () => {
         withReservations(paths, systemClock, new AbortController().signal, async (taken) => {
           const port = Array.from({ length: 8 }, (_, i) => 12_000 + i).find((free) => !taken.has(free)) as number;
           await systemClock.sleep(5);
-          const named = { schemaVersion: 1, root: paths.root, name: 'x', scale: 1, settled: false } as const;
+          const named = {
+            schemaVersion: 1,
+            root: paths.root,
+            name: 'x',
+            scale: 1,
+            requirementsDigest: '',
+            settled: false,
+          } as const;
           await writeState(paths, { ...named, ports: {}, reserved: [port], instances: {}, jobs: {} });
           return port;
         }),

@@ -1,0 +1,32 @@
+/** What a bench is given. */
+
+import type { Deployment, FaultAccess } from '../deploy/deployment.ts';
+import type { Pattern } from '../pattern.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Arrivals } from './pacer.ts';
+
+export interface BenchSettings {
+  readonly warmupMs: number;
+  readonly steadyMs: number;
+  readonly seed: number;
+  readonly arrivals: Arrivals;
+  /** `kill:<part>.<role>`; null: a kill and a pause of the first role on offer. */
+  readonly faults: readonly string[] | null;
+  /** Below scale 1, a run without violation is good enough. */
+  readonly smoke: boolean;
+  /** Generator threads; null: by the rate and the machine. */
+  readonly workers: number | null;
+  /** Multiplies the planned rates. */
+  readonly rateFactor: number;
+  /** The command that repeats the run. */
+  readonly replay: string;
+}
+
+export interface BenchInput {
+  readonly plan: Plan;
+  readonly deployment: Deployment;
+  readonly access: FaultAccess;
+  readonly patternOf: (id: string) => Pattern;
+  readonly settings: BenchSettings;
+  readonly dspVersion: string;
+}
