@@ -227,6 +227,12 @@ export const catalogue = {
     what: ({ dir }) => `no dsp.yaml in ${dir} or above`,
     mend: () => 'make a project with `dsp new`, or name one with -C DIR',
   }),
+  'input.set-and-write': entry<{ set: readonly string[] }>({
+    exitCode: 2,
+    meaning: '--set tries a value out; what is written follows dsp.yaml, which is yours to edit.',
+    what: ({ set }) => `--write follows dsp.yaml, and ${set.join(', ')} would not be in it`,
+    mend: () => 'set it in dsp.yaml, then run: dsp plan --write',
+  }),
   'input.choice': entry<{ key: string; given: string; choices: readonly string[] }>({
     exitCode: 2,
     meaning: 'A value is not one of those on offer.',

@@ -68,6 +68,8 @@ export interface Demand {
   readonly totalMiB: number;
   /** The share of the p99 that the provider may use. */
   readonly p99Ms: number;
+  /** Processes that connect; 1 unless given. */
+  readonly clients?: number;
   /** Each named guarantee must be met: booleans and names equal, `replicas` at least, the *Ms at most. */
   readonly guarantees: Partial<Guarantees>;
 }
@@ -164,6 +166,8 @@ export interface Question {
   /** What "don't know" and --yes take. */
   readonly prior: Json;
   readonly priorSource: string;
+  /** Nobody is asked and nobody misses it: it takes its prior, and stands in dsp.yaml to be changed. */
+  readonly unasked?: true;
 }
 
 export interface PartContext<S extends Json> {

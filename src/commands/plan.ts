@@ -25,6 +25,7 @@ export interface PlanOptions {
 }
 
 export async function runPlan(options: PlanOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  if (options.write && options.set.length > 0) throw new DspError('input.set-and-write', { set: options.set });
   const requirements = await readProjectRequirements(options.project, catalogue, options.set);
   const planned = assemblePlan(requirements, catalogue, { dspVersion: packageVersion() });
   if (isNoPlan(planned)) return showNoPlan(planned, options, terminal);

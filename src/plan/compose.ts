@@ -82,17 +82,17 @@ interface Request {
 }
 
 function sizePart(world: World, request: Request): Sizing | { rejected: readonly [Excuse, ...Excuse[]] } {
-  const options = optionsOf(request.pattern, world.requirements);
+  const options = optionsOf(request, world.requirements);
   const { requirements, hardware, measured } = world;
   const sized = request.pattern.size({ requirements, demands: request.served, options, hardware, measured });
   if (sized.kind === 'unsized') return { rejected: sized.rejected };
   return { ...request, options, sized, providers: {} };
 }
 
-/** The pattern's answers, its questions' priors where they were not asked. */
-function optionsOf(pattern: Pattern, requirements: Requirements): Readonly<Record<string, Json>> {
+/** The pattern's answers, its questions' priors where they were not asked, and for a part that nobody asked for. */
+function optionsOf({ pattern, need }: Request, requirements: Requirements): Readonly<Record<string, Json>> {
   const priors = Object.fromEntries(pattern.questions.map((question) => [question.key, question.prior]));
-  return { ...priors, ...requirements.options[pattern.need.id] };
+  return need === null ? priors : { ...priors, ...requirements.options[need] };
 }
 
 /** Finds a provider for each demand of `consumer`: a part that is there, or one of its own. */

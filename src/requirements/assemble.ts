@@ -33,10 +33,11 @@ export function fieldsFor(answers: Answers, catalogue: Catalogue): readonly Fiel
       ? catalogue.every((pattern) => pattern.reads.includes(section))
       : chosen.some((pattern) => pattern.reads.includes(section));
   };
-  return [...fields.filter((field) => isRead(field) && matters(field, answers)), ...optionFields(chosen)];
+  return [...fields.filter(isRead), ...optionFields(chosen)].filter((field) => matters(field, answers));
 }
 
-function matters({ onlyIf }: Field, answers: Answers): boolean {
+function matters({ onlyIf, unasked }: Field, answers: Answers): boolean {
+  if (unasked) return false;
   const other = onlyIf && answers.get(onlyIf.key)?.value;
   return other === undefined || other === onlyIf?.is;
 }

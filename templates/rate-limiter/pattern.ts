@@ -54,6 +54,7 @@ export default definePattern<LimiterSizing>({
       },
       prior: 'closed',
       priorSource: 'the exact choice',
+      unasked: true,
     },
   ],
   size,

@@ -49,6 +49,7 @@ export function size(input: SizeInput): Sized<LimiterSizing> | Unsized {
           Math.ceil((keysAtOnce(checksPerSecond, sizing.policy.periodMs) * capacity.bytesPerKey) / 2 ** 20),
         ),
         p99Ms: r.latency.p99Ms - checkP99Ms,
+        clients: instances,
         guarantees: { evicts: false, durability: 'disk', replicas: 1, atomicScripts: true, waitsForReplica: true },
       },
     ],

@@ -18,6 +18,8 @@ export const minPrimaries = 3;
 export const maxMiBPerShard = 12 * 1024;
 /** A shard above this load has no room for a burst, a rewrite or a neighbour's slots. */
 export const maxLoad = 0.6;
+/** Redis' own default of maxclients; the file descriptors of a process end near it. */
+export const maxClients = 10_000;
 /** Exponent of Zipf's law by which keys are asked, where nothing is known. */
 export const keySkew = 0.8;
 

@@ -12,7 +12,17 @@ export default definePattern<StoreSizing>({
   partName: 'store',
   provides: ['kv'],
   reads: ['rate', 'data', 'latency', 'consistency', 'availability', 'loss', 'cost', 'operations'],
-  questions: [],
+  questions: [
+    {
+      key: 'minShards',
+      ask: 'At least how many shards?',
+      feeds: 'a floor under the number of shards, to grow ahead of the load',
+      type: { kind: 'number', min: 1, max: 200, integer: true, unit: 'shards' },
+      prior: 1,
+      priorSource: 'the planner’s own number is enough',
+      unasked: true,
+    },
+  ],
   userDemand: (requirements) => ({ ...userLoad(requirements), capability: 'kv', guarantees: {} }),
   size,
   local,

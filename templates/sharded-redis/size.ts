@@ -160,6 +160,13 @@ interface Shape {
   readonly timeoutMs: number;
 }
 
+/** Connections of one node: a client process has one to each node, as has each replica, and people look at it. */
+function clientsOfNode(input: SizeInput, { replicas }: Shape): number {
+  const user = input.demands.find((demand) => demand.from === 'user');
+  const others = input.demands.reduce((sum, { from, clients }) => sum + (from === 'user' ? 0 : (clients ?? 1)), 0);
+  return others + (user === undefined ? 0 : apiInstances(input, user)) + replicas + 16;
+}
+
 /**
  * What a command takes beside the shard itself: a round trip to it, one more to its replica where writes wait for it,
  * and the p99 of the HTTP service where the user asked for one.
@@ -200,7 +207,13 @@ function leastShards(input: SizeInput, shape: Shape): Outcome {
       ),
     );
   }
-  for (let shards = shape.minShards; shards <= maxShards; shards = Math.max(shards + 1, Math.floor(shards * 1.02))) {
+  const clients = clientsOfNode(input, shape);
+  if (clients > capacity.maxClients) {
+    const reason = 'every client connects to every node, whatever the number of shards';
+    return unsized(excuse(shape.option, reason, 'connections', { clients, maxClients: capacity.maxClients }));
+  }
+  const floor = Math.max(shape.minShards, Number(input.options.minShards ?? 1));
+  for (let shards = floor; shards <= maxShards; shards = Math.max(shards + 1, Math.floor(shards * 1.02))) {
     const busiest = capacity.busiestShard(work, shards, times['redis.read'], times['redis.write']);
     const memory = capacity.maxmemoryMiB(work.totalMiB, work.payloadBytes, shards);
     if (busiest.load > capacity.maxLoad || busiest.p99Ms + networkMs > work.p99Ms || memory > capacity.maxMiBPerShard)
@@ -252,8 +265,8 @@ function sized(input: SizeInput, shape: Shape, fitted: Fit): Outcome {
       ...(apis > 0 ? [{ machine: api.name, count: apis, for: 'api' }] : []),
     ],
     demands: [],
-    decisions: decisions(r, shape, sizing, fitted),
-    predictions: predictions(r, sizing, fitted),
+    decisions: decisions(input, shape, sizing, fitted),
+    predictions: predictions(r, sizing, fitted, clientsOfNode(input, shape)),
     rejected: [],
     guarantees: { kv: guarantees(sizing) },
   };
@@ -273,7 +286,7 @@ function sizingOf(input: SizeInput, shape: Shape, { work, shards, memory }: Fit,
     nodeTimeoutMs: shape.timeoutMs,
     appendFsync: durable ? 'everysec' : 'no',
     waitReplicas: waited ? 1 : 0,
-    waitTimeoutMs: waited ? Math.max(100, Math.round(r.latency.p99Ms * 10)) : 0,
+    waitTimeoutMs: Math.max(100, Math.round(r.latency.p99Ms * 10)),
     apiInstances: user ? apiInstances(input, user) : 0,
     readPerSecond: user?.readPerSecond ?? 0,
     writePerSecond: user?.writePerSecond ?? 0,
@@ -302,17 +315,15 @@ function guarantees(sizing: StoreSizing): Guarantees {
   };
 }
 
-function decisions(r: SizeInput['requirements'], shape: Shape, sizing: StoreSizing, fitted: Fit): readonly Decision[] {
+function decisions(input: SizeInput, shape: Shape, sizing: StoreSizing, fitted: Fit): readonly Decision[] {
+  const { requirements: r } = input;
   const { busiest } = fitted;
   const shards: Decision = {
     about: 'shards',
     chosen: `${sizing.shards}`,
-    because:
-      sizing.mode === 'store' && sizing.shards === capacity.minPrimaries
-        ? 'a failover needs a majority of the primaries: with two, one lost leaves none; the load alone would need fewer'
-        : 'the least number within load, p99 and memory of the busiest shard',
+    because: whyShards(input, sizing),
     numbers: { busiestLoad: busiest.load, maxLoad: capacity.maxLoad, maxmemoryMiB: sizing.maxmemoryMiB },
-    from: ['rate.readPerSecond', 'rate.writePerSecond', 'rate.peakFactor', 'data.totalMiB', 'latency.p99Ms'],
+    from: ['rate.readPerSecond', 'rate.writePerSecond', 'rate.peakFactor', 'data.totalMiB', 'latency.p99Ms', 'options'],
     source: 'prior',
   };
   const mode: Decision = {
@@ -326,6 +337,15 @@ function decisions(r: SizeInput['requirements'], shape: Shape, sizing: StoreSizi
     from: ['loss.rpoMs', 'consistency.level'],
   };
   return sizing.mode === 'cache' ? [mode, shards] : [mode, shards, ...durability(r, shape, sizing)];
+}
+
+function whyShards({ options }: SizeInput, { mode, shards }: StoreSizing): string {
+  if (shards > capacity.minPrimaries && shards === options.minShards)
+    return 'asked for; the load alone would need no more';
+  if (mode === 'store' && shards === capacity.minPrimaries) {
+    return 'a failover needs a majority of the primaries: with two, one lost leaves none; the load alone would need fewer';
+  }
+  return 'the least number within load, p99 and memory of the busiest shard';
 }
 
 function durability(r: SizeInput['requirements'], shape: Shape, sizing: StoreSizing): readonly Decision[] {
@@ -365,7 +385,12 @@ function durability(r: SizeInput['requirements'], shape: Shape, sizing: StoreSiz
   ];
 }
 
-function predictions(r: SizeInput['requirements'], sizing: StoreSizing, fitted: Fit): readonly Prediction[] {
+function predictions(
+  r: SizeInput['requirements'],
+  sizing: StoreSizing,
+  fitted: Fit,
+  clients: number,
+): readonly Prediction[] {
   const of = (metric: string, predicted: number, bound: number, unit: string): Prediction => ({
     metric,
     predicted,
@@ -386,6 +411,7 @@ function predictions(r: SizeInput['requirements'], sizing: StoreSizing, fitted: 
       : [];
   return [
     of('p99 of a request', fitted.busiest.p99Ms + fitted.networkMs, fitted.work.p99Ms, 'ms'),
+    of('connections of a node', clients, capacity.maxClients, ''),
     of('load of the busiest shard', fitted.busiest.load, capacity.maxLoad, ''),
     ...recovery,
   ];

@@ -82,6 +82,21 @@ describe('sizes follow requirements', () => {
     expect(sizing(plan(rates(400_000, 100_000)), 'store').shards).toBeGreaterThan(12);
   });
 
+  it('has no fewer shards than asked for, at the local scale too', () => {
+    const four = plan({ needs: ['keep-hot-data'], options: { 'keep-hot-data': { minShards: 4 } } });
+    expect(sizing(four, 'store').shards).toBe(4);
+    expect(part(four, 'store')?.localSizing).toMatchObject({ shards: 4 });
+    expect(explainPlan(four, 'store')).toContain('asked for');
+  });
+
+  it('counts the connections of a node', () => {
+    const of = (made: Plan) =>
+      part(made, 'store')?.predictions.find(({ metric }) => metric.startsWith('connections'))?.predicted ?? 0;
+    const alone = plan({ needs: ['keep-hot-data'] });
+    // The limiter's two instances connect too.
+    expect(of(plan()) - of(alone)).toBe(2);
+  });
+
   it('waits for a replica where a failover would lose more than allowed, and then keeps a second one', () => {
     expect(sizing(plan(), 'store')).toMatchObject({ waitReplicas: 1, replicasPerShard: 2 });
     const loose = plan({ needs: ['keep-hot-data'], loss: { rpoMs: 60_000 } });

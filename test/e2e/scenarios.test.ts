@@ -1,0 +1,46 @@
+/** The golden scenarios that bin/try does not show, deployed and benched: a cache ring, and a limiter with its own store. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+let work: string;
+let project: string;
+
+beforeEach(() => {
+  work = mkdtempSync(join(tmpdir(), 'dsp-scenario-'));
+  project = join(work, 'system');
+});
+
+afterEach(async () => {
+  await dsp('destroy');
+  rmSync(work, { recursive: true, force: true });
+});
+
+function dsp(...args: readonly string[]) {
+  const command = [join(root, 'bin/dsp.js'), '-C', project, ...args];
+  return execa(process.execPath, command, { cwd: work, stdin: 'ignore', reject: false, timeout: 300_000 });
+}
+
+it.each([
+  ['store-only', 'kill:store.primary'],
+  ['limiter-only', 'kill:limiter-store.primary'],
+])('%s runs, and keeps its invariants through %s', { timeout: 600_000 }, async (scenario, fault) => {
+  const answers = join(root, 'test/golden', scenario, 'dsp.yaml');
+  const created = await dsp('new', project, '--answers', answers, '--no-input');
+  expect(created.exitCode, created.stderr).toBe(0);
+  const deployed = await dsp('deploy');
+  expect(deployed.exitCode, deployed.stderr).toBe(0);
+  const benched = await dsp('bench', '--duration', '8', '--warmup', '2', '--fault', fault, '--smoke', '--json');
+  // A busy machine may miss a latency; what must never happen is a broken invariant or a fault that did not hit.
+  expect([0, 98, 99], benched.stderr).toContain(benched.exitCode);
+  const report = JSON.parse(benched.stdout);
+  const verdicts = report.invariants.map((found: { verdict: string }) => found.verdict);
+  expect(verdicts.length).toBeGreaterThan(1);
+  expect(verdicts, benched.stderr).not.toContain('violated');
+  expect(report.faults).toEqual([expect.objectContaining({ kind: 'kill', hit: true })]);
+});
