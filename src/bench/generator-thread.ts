@@ -8,7 +8,7 @@ export interface GeneratorThread {
   send(message: ToGenerator): void;
   /** Resolves with the next message of this kind; rejects when the thread fails or ends first. */
   next<K extends FromGenerator['kind']>(kind: K): Promise<Extract<FromGenerator, { kind: K }>>;
-  /** Never resolves; rejects when the thread fails or ends. */
+  /** Never resolves; rejects when the thread fails, or ends before its last message. */
   readonly failed: Promise<never>;
   /** Ends the thread at once. */
   terminate(): Promise<void>;
@@ -26,15 +26,20 @@ export function startGeneratorThread(
     fail = reject;
   });
   failed.catch(() => {});
+  // The thread ends by itself after its last message, maybe before anybody waits for that.
+  let finished = false;
   worker.on('message', (message: FromGenerator) => {
     if (message.kind === 'progress') return onProgress(message);
+    if (message.kind === 'finished') finished = true;
     const resolve = waiting.get(message.kind);
     if (resolve === undefined) inbox.push(message);
     waiting.delete(message.kind);
     resolve?.(message);
   });
   worker.on('error', fail);
-  worker.on('exit', () => fail(new Error(`generator thread ${config.workerIndex} ended before its work`)));
+  worker.on('exit', () => {
+    if (!finished) fail(new Error(`generator thread ${config.workerIndex} ended before its work`));
+  });
   return {
     failed,
     send: (message) => worker.postMessage(message),

@@ -4,7 +4,7 @@
  * take turns, so that what else the machine does falls on both; server and generators have a core each where there are
  * two. Printed, never asserted.
  *
- * `node dist/test/bench/generator-vs-wrk.js [rounds]` once compiled.
+ * `npm run bench -- generator-vs-wrk [rounds]`
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';

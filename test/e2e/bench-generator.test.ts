@@ -170,6 +170,14 @@ describe('what goes wrong', () => {
     expect(steady.latency.count).toBe(0);
   });
 
+  it('is nothing when a thread has ended before the bench, woken late, asks for its result', async () => {
+    const server = await startServer();
+    const quick = { ...part([server], { prefix: '/raw/status/' }), workloadUrl: unprepared };
+    const late = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms + 700, signal) };
+    const result = await runLoad(loadPlan([quick], { steadyMs: 300 }), { ...deps(), clock: late });
+    expect(inPhase(result, 'steady').sent).toBeGreaterThan(20);
+  });
+
   it('ends the run before the load when it happens to the preparation', async () => {
     const server = await startServer();
     const broken = part([server], { prefix: '/raw/status/' });

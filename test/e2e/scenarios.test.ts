@@ -31,7 +31,9 @@ it.each([
   ['limiter-only', 'kill:limiter-store.primary'],
 ])('%s runs, and keeps its invariants through %s', { timeout: 600_000 }, async (scenario, fault) => {
   const answers = join(root, 'test/golden', scenario, 'dsp.yaml');
-  const created = await dsp('new', project, '--answers', answers, '--no-input');
+  // A short recovery makes a short fault.
+  const settings = ['--set', 'availability.recoveryMs=10000', '--no-input'];
+  const created = await dsp('new', project, '--answers', answers, ...settings);
   expect(created.exitCode, created.stderr).toBe(0);
   const deployed = await dsp('deploy');
   expect(deployed.exitCode, deployed.stderr).toBe(0);
