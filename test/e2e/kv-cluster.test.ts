@@ -18,7 +18,7 @@ import {
 import { clusterKv } from '../../templates/kit/src/kv-cluster.ts';
 import { createMetrics } from '../../templates/kit/src/metrics.ts';
 import { parseClusterNodes } from '../../templates/sharded-redis/service/src/cluster-view.ts';
-import { eventually, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
+import { eventually, freePort, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
 
 const nodeTimeoutMs = 1_500;
 const bundleDir = mkdtempSync(join(tmpdir(), 'kv-converge-'));
@@ -300,7 +300,7 @@ describe.skipIf(!onPath('redis-server'))('on a Redis Cluster (needs redis-server
     await kv.set('a', '1');
     for (const server of servers) {
       await server.kill();
-      server.port += 5_000;
+      server.port = await freePort();
     }
     await Promise.all(servers.map((server) => server.start()));
     await converge(servers, [], 0);

@@ -42,7 +42,8 @@ async function isFree(port: number): Promise<boolean> {
   }
 }
 
-let nextPort = 20_000 + (process.pid % 500) * 16;
+// Below the ephemeral range, the bus's too: a client's own port could take one of those at any moment.
+let nextPort = 10_100 + (process.pid % 500) * 16;
 
 /** A port that is free now, as is the cluster bus's beside it. */
 export async function freePort(): Promise<number> {
