@@ -27,6 +27,8 @@ export interface Machine {
   readonly vcpus: number;
   readonly memoryGiB: number;
   readonly usdPerMonth: number;
+  /** What its network carries for hours, each way; absent: never the bottleneck. */
+  readonly networkGbps?: number;
 }
 
 export interface Hardware {
@@ -35,6 +37,8 @@ export interface Hardware {
   readonly roundTripMs: { readonly sameZone: number; readonly crossZone: number };
   /** Probability that one machine is down at a moment. */
   readonly machineUnavailability: number;
+  /** Mean time until a machine that is down is back or replaced. */
+  readonly machineRepairMs: number;
   readonly prices: { readonly source: string; readonly date: string };
 }
 
@@ -66,9 +70,15 @@ export interface Demand {
   readonly writePerSecond: number;
   readonly payloadBytes: number;
   readonly totalMiB: number;
+  /** Values or entries that are kept at once; absent: `totalMiB` of `payloadBytes` each. */
+  readonly keys?: number;
+  /** Server time of one write ÷ that of a plain write of the payload; absent: 1. A script takes more. */
+  readonly writeCost?: number;
+  /** Its keys move between shards in this many pieces of equal load; absent: each key by itself. */
+  readonly pieces?: number;
   /** The share of the p99 that the provider may use. */
   readonly p99Ms: number;
-  /** Processes that connect; 1 unless given. */
+  /** Processes that connect, each to every server; 1 unless given. */
   readonly clients?: number;
   /** Each named guarantee must be met: booleans and names equal, `replicas` at least, the *Ms at most. */
   readonly guarantees: Partial<Guarantees>;

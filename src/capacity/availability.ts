@@ -1,4 +1,4 @@
-/** Availability of replicated parts whose machines fail independently. */
+/** Availability of replicated parts whose machines fail independently of each other. */
 
 import type { OperationsEffort } from '../pattern.ts';
 
@@ -27,9 +27,23 @@ export function availabilityOfQuorum(machineUnavailability: number, needed: numb
 /** The least number of copies whose availability reaches `target`, at most `max`; null when none does. */
 export function copiesFor(target: number, machineUnavailability: number, max: number): number | null {
   for (let copies = 1; copies <= max; copies++) {
-    if (availabilityOfCopies(machineUnavailability, copies) >= target) return copies;
+    // What is left out of 1, compared as such: 1 − u^n rounds to 1 long before u^n is nothing.
+    if (machineUnavailability ** copies <= (1 - target) * (1 + 1e-9)) return copies;
   }
   return null;
+}
+
+/**
+ * Share of the time that failovers take: a machine is lost u / repair times a ms (the renewal rate of up and down, for
+ * small u), and each loss takes `failoverMs`.
+ */
+export function failoverShare(machineUnavailability: number, machineRepairMs: number, failoverMs: number): number {
+  return (machineUnavailability / machineRepairMs) * failoverMs;
+}
+
+/** Seconds a month of 30 days. */
+export function secondsAMonth(share: number): number {
+  return share * 2_592_000;
 }
 
 function choose(n: number, k: number): number {

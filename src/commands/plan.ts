@@ -31,13 +31,9 @@ export async function runPlan(options: PlanOptions, terminal: Terminal): Promise
   if (isNoPlan(planned)) return showNoPlan(planned, options, terminal);
   if (options.write) return write(planned, options, terminal);
   if (options.diff) return compare(planned, options, terminal);
+  const why = explained(planned, options.explain);
   if (options.json) terminal.json(planned);
-  else
-    terminal.out(
-      options.explain === undefined
-        ? `${summarizePlan(planned)}\n\n${explained(planned)}`
-        : explained(planned, options.explain),
-    );
+  else terminal.out(options.explain === undefined ? `${summarizePlan(planned)}\n\n${why}` : why);
   return 0;
 }
 

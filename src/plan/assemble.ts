@@ -16,10 +16,11 @@ import type {
 } from '../pattern.ts';
 import { requirementsDigest } from '../requirements/digest.ts';
 import type { Requirements } from '../requirements/requirements.ts';
-import { type Composition, compose, type Sizing } from './compose.ts';
+import { type Composed, type Composition, compose, type Sizing, type World } from './compose.ts';
 import { costOf, machineOf } from './cost.ts';
 import { type LocalMachine, localScale } from './local-scale.ts';
 import type { NoPlan, Part, Plan } from './plan.ts';
+import { relaxationsFor } from './relax.ts';
 
 export interface AssembleOptions {
   readonly dspVersion?: string;
@@ -40,38 +41,55 @@ export function assemblePlan(
   catalogue: Catalogue,
   options: AssembleOptions = {},
 ): Plan | NoPlan {
-  const hardware = staffed(options.hardware ?? defaultHardware, requirements);
-  const composed = compose({ requirements, catalogue, hardware, measured: options.measured ?? {} });
-  if ('rejected' in composed) return noPlan(composed.rejected);
-  const usdPerMonth = composed.parts.reduce((sum, part) => sum + costOf(part.sized, hardware), 0);
-  if (usdPerMonth > requirements.cost.usdPerMonth) return noPlan([tooDear(requirements, usdPerMonth, composed)]);
-  return planOf(requirements, composed, hardware, usdPerMonth, options);
+  const worldOf = (asked: Requirements): World => ({
+    requirements: asked,
+    catalogue,
+    hardware: staffed(options.hardware ?? defaultHardware, asked),
+    measured: options.measured ?? {},
+  });
+  const world = worldOf(requirements);
+  const composed = affordable(world);
+  if (!('rejected' in composed)) return planOf(world, composed, options);
+  const replan = (relaxed: Requirements) => {
+    const again = affordable(worldOf(relaxed));
+    return 'rejected' in again ? again.rejected : null;
+  };
+  return { kind: 'no-plan', ...composed, ...relaxationsFor(requirements, composed.rejected, replan) };
 }
 
-/** The machines as they are when they are looked after as asked. */
+/** The machines as they are when they are looked after as asked: lost as often, and away for longer or not so long. */
 function staffed(hardware: Hardware, { operations }: Requirements): Hardware {
-  return { ...hardware, machineUnavailability: unavailabilityWith(operations.effort, hardware.machineUnavailability) };
+  const { machineUnavailability: usual, machineRepairMs } = hardware;
+  const machineUnavailability = unavailabilityWith(operations.effort, usual);
+  const longer = usual > 0 ? machineUnavailability / usual : 1;
+  return { ...hardware, machineUnavailability, machineRepairMs: machineRepairMs * longer };
 }
 
-function repairDecision(hardware: Hardware): Decision {
-  const share = hardware.machineUnavailability;
+function repairDecision({ machineUnavailability, machineRepairMs }: Hardware): Decision {
   return {
     about: 'machines',
-    chosen: `each away ${Number((share * 100).toPrecision(2))} % of the time`,
+    chosen: `each away ${Number((machineUnavailability * 100).toPrecision(2))} % of the time`,
     because: 'the less somebody looks after them, the longer a lost one stays away, and the more copies are needed',
-    numbers: { unavailability: share },
+    numbers: { unavailability: machineUnavailability, repairMs: machineRepairMs },
     from: ['operations.effort'],
     source: 'prior',
   };
 }
 
-function planOf(
-  requirements: Requirements,
-  composed: Composition,
-  hardware: Hardware,
-  usdPerMonth: number,
-  options: AssembleOptions,
-): Plan {
+/** The composition, if it costs no more than may be spent. */
+function affordable(world: World): Composed {
+  const composed = compose(world);
+  if ('rejected' in composed) return composed;
+  const usdPerMonth = usdOf(composed, world.hardware);
+  const isAffordable = usdPerMonth <= world.requirements.cost.usdPerMonth;
+  return isAffordable ? composed : { rejected: [tooDear(world.requirements, usdPerMonth, composed)] };
+}
+
+function usdOf({ parts }: Composition, hardware: Hardware): number {
+  return parts.reduce((sum, part) => sum + costOf(part.sized, hardware), 0);
+}
+
+function planOf({ requirements, hardware }: World, composed: Composition, options: AssembleOptions): Plan {
   const local = localScale(composed.parts, options.scale, options.localMachine ?? referenceLocalMachine);
   const target = wire(composed.parts, requirements, (part) => part.sized.sizing);
   const here = wire(composed.parts, requirements, (part) => part.pattern.local(part.sized.sizing, local.scale));
@@ -87,7 +105,7 @@ function planOf(
     edges: composed.links,
     topology: target.topology,
     cost: {
-      usdPerMonth,
+      usdPerMonth: usdOf(composed, hardware),
       budgetUsdPerMonth: requirements.cost.usdPerMonth,
       machines: machinesOf(parts, hardware),
       priceSource: hardware.prices.source,
@@ -148,7 +166,7 @@ function partOf(part: Sizing, context: PartContext<Json>, here: PartContext<Json
     usdPerMonth: costOf(sized, hardware),
     decisions: sized.decisions,
     predictions: sized.predictions,
-    rejected: sized.rejected,
+    rejected: [...sized.rejected, ...part.excuses],
     guarantees: sized.guarantees,
     bindings: context.bindings,
     offeredLoad: pattern.offeredLoad(context),
@@ -179,11 +197,4 @@ function tooDear(requirements: Requirements, usdPerMonth: number, { parts }: Com
     numbers: { usdPerMonth, budgetUsdPerMonth: requirements.cost.usdPerMonth },
     relax: { key: 'cost.usdPerMonth', to },
   };
-}
-
-function noPlan(rejected: readonly [Excuse, ...Excuse[]]): NoPlan {
-  const relax = rejected.flatMap((excuse) =>
-    excuse.relax ? [{ ...excuse.relax, because: `${excuse.option}: ${excuse.reason}` }] : [],
-  );
-  return { kind: 'no-plan', rejected, relax };
 }

@@ -1,19 +1,12 @@
-/** Which parts there are and who serves whom: composition by capability, never by a pattern's name. */
+/**
+ * Which parts there are and who serves whom: composition by capability, never by a pattern's name. Every option is tried
+ * on a composition of its own, with all that it calls for, so that options are compared by what the whole then costs.
+ */
 
-import type {
-  Catalogue,
-  Decision,
-  Demand,
-  Excuse,
-  Guarantees,
-  Hardware,
-  Json,
-  Pattern,
-  ServiceTime,
-  Sized,
-} from '../pattern.ts';
+import type { Catalogue, Decision, Demand, Excuse, Hardware, Json, Pattern, ServiceTime, Sized } from '../pattern.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { costOf } from './cost.ts';
+import { unmetBy } from './guarantees.ts';
 
 /** A pattern that was sized, and which part serves each capability that it demands. */
 export interface Sizing {
@@ -24,6 +17,8 @@ export interface Sizing {
   readonly served: readonly Demand[];
   readonly sized: Sized<Json>;
   readonly providers: Readonly<Record<string, string>>;
+  /** Ways to serve it that were not taken. */
+  readonly excuses: readonly Excuse[];
 }
 
 export interface Link {
@@ -47,31 +42,54 @@ export interface World {
   readonly measured: Readonly<Record<string, ServiceTime>>;
 }
 
-export type Composed = Composition | { readonly rejected: readonly [Excuse, ...Excuse[]] };
+type Rejected = { readonly rejected: readonly [Excuse, ...Excuse[]] };
+export type Composed = Composition | Rejected;
+
+/** A composition under way. Never changed: each step gives another. */
+interface State {
+  readonly parts: ReadonlyMap<string, Sizing>;
+  readonly links: readonly Link[];
+  readonly decisions: readonly Decision[];
+}
 
 /** Sizes the parts that the user asked for and those that they call for. */
 export function compose(world: World): Composed {
   const wanted = world.catalogue.filter((pattern) => world.requirements.needs.includes(pattern.need.id));
-  const parts = new Map<string, Sizing>();
-  const links: Link[] = [];
-  const decisions: Decision[] = [];
-  for (const pattern of consumersFirst(wanted)) {
-    const need = pattern.need.id;
+  let state: State = { parts: new Map(), links: [], decisions: [] };
+  for (const pattern of wanted) {
     const own = pattern.userDemand?.(world.requirements);
     const served = own === undefined ? [] : [{ ...own, from: 'user' }];
-    const sized = sizePart(world, { name: pattern.partName, pattern, need, served });
-    if ('rejected' in sized) return sized;
-    parts.set(sized.name, sized);
+    const part = sizePart(world, { name: pattern.partName, pattern, need: pattern.need.id, served });
+    if ('rejected' in part) return part;
+    state = withPart(state, part);
   }
-  for (const consumer of [...parts.values()]) {
-    const failed = serve(world, consumer, parts, links, decisions);
-    if (failed !== null) return failed;
+  for (let name = nextToServe(state); name !== null; name = nextToServe(state)) {
+    const next = serve(world, state, name);
+    if ('rejected' in next) return next;
+    state = next;
   }
-  return { parts: inOrder(parts, links), links, decisions };
+  return { ...state, parts: inOrder(state) };
 }
 
-function consumersFirst(patterns: Catalogue): Catalogue {
-  return [...patterns].sort((a, b) => a.provides.length - b.provides.length);
+/** A part with a demand that nobody serves: of those, one that provides the least, for it changes no other part's size. */
+function nextToServe({ parts }: State): string | null {
+  const waiting = [...parts.values()].filter((part) => unserved(part).length > 0);
+  waiting.sort((a, b) => a.pattern.provides.length - b.pattern.provides.length);
+  return waiting[0]?.name ?? null;
+}
+
+function unserved({ sized, providers }: Sizing): Sizing['sized']['demands'] {
+  return sized.demands.filter(({ capability }) => providers[capability] === undefined);
+}
+
+function withPart(state: State, part: Sizing): State {
+  return { ...state, parts: new Map([...state.parts, [part.name, part]]) };
+}
+
+function partOf({ parts }: State, name: string): Sizing {
+  const part = parts.get(name);
+  if (part === undefined) throw new RangeError(`no part ${name}`);
+  return part;
 }
 
 interface Request {
@@ -81,12 +99,12 @@ interface Request {
   readonly served: readonly Demand[];
 }
 
-function sizePart(world: World, request: Request): Sizing | { rejected: readonly [Excuse, ...Excuse[]] } {
+function sizePart(world: World, request: Request): Sizing | Rejected {
   const options = optionsOf(request, world.requirements);
   const { requirements, hardware, measured } = world;
   const sized = request.pattern.size({ requirements, demands: request.served, options, hardware, measured });
   if (sized.kind === 'unsized') return { rejected: sized.rejected };
-  return { ...request, options, sized, providers: {} };
+  return { ...request, options, sized, providers: {}, excuses: [] };
 }
 
 /** The pattern's answers, its questions' priors where they were not asked, and for a part that nobody asked for. */
@@ -95,128 +113,215 @@ function optionsOf({ pattern, need }: Request, requirements: Requirements): Read
   return need === null ? priors : { ...priors, ...requirements.options[need] };
 }
 
-/** Finds a provider for each demand of `consumer`: a part that is there, or one of its own. */
-function serve(world: World, consumer: Sizing, parts: Map<string, Sizing>, links: Link[], decisions: Decision[]) {
-  for (const demanded of consumer.sized.demands) {
-    const demand: Demand = { ...demanded, from: consumer.name };
-    const shared = share(world, demand, [...parts.values()]);
-    const own = ownProvider(world, consumer, demand);
+/** Finds a provider for each demand of a part: one that is there, or one of its own, served in turn. */
+function serve(world: World, state: State, consumer: string): State | Rejected {
+  let current = state;
+  for (const demanded of unserved(partOf(state, consumer))) {
+    const demand: Demand = { ...demanded, from: consumer };
+    const shared = shares(world, current, demand);
+    const own = owns(world, current, demand);
     const chosen = choose(shared, own);
     if ('rejected' in chosen) return chosen;
-    parts.set(chosen.part.name, chosen.part);
-    const current = parts.get(consumer.name) ?? consumer;
-    parts.set(consumer.name, {
-      ...current,
-      providers: { ...current.providers, [demand.capability]: chosen.part.name },
-    });
-    links.push({ from: consumer.name, to: chosen.part.name, capability: demand.capability, because: chosen.because });
-    decisions.push({
-      about: `${demand.capability} of ${consumer.name}`,
-      chosen: chosen.part.name,
-      because: chosen.because,
-      numbers: chosen.numbers,
-      from: ['needs', 'cost.usdPerMonth'],
-    });
+    current = connect(chosen, demand);
   }
-  return null;
+  return current;
 }
 
-interface Offer {
-  readonly part: Sizing;
+/** One way to serve a demand, as the composition that comes of it. */
+interface Option {
+  readonly state: State;
+  readonly provider: string;
   /** What it adds to the month's cost. */
   readonly usdPerMonth: number;
 }
 
-type Offered = Offer | { readonly rejected: readonly [Excuse, ...Excuse[]] };
-
-/** A part that is there already, sized for one demand more. */
-function share(world: World, demand: Demand, parts: readonly Sizing[]): Offered {
-  const rejected: Excuse[] = [];
-  for (const part of parts.filter((candidate) => candidate.pattern.provides.includes(demand.capability))) {
-    const resized = sizePart(world, { ...part, served: [...part.served, demand] });
-    if ('rejected' in resized) {
-      rejected.push(...resized.rejected);
-      continue;
-    }
-    const unmet = unmetBy(resized.sized.guarantees[demand.capability], demand);
-    if (unmet === null)
-      return { part: resized, usdPerMonth: costOf(resized.sized, world.hardware) - costOf(part.sized, world.hardware) };
-    rejected.push({ option: `share ${part.name}`, reason: unmet, bottleneck: demand.capability, numbers: {} });
-  }
-  const none: Excuse = {
-    option: `share ${demand.capability}`,
-    reason: 'no part that the user asked for offers it',
-    bottleneck: demand.capability,
-    numbers: {},
-  };
-  return { rejected: [rejected[0] ?? none, ...rejected.slice(1)] };
+interface Options {
+  /** Cheapest first. */
+  readonly found: readonly Option[];
+  readonly rejected: readonly Excuse[];
 }
 
-/** A provider for this demand alone. */
-function ownProvider(world: World, consumer: Sizing, demand: Demand): Offered {
-  const rejected: Excuse[] = [];
-  for (const pattern of world.catalogue.filter((candidate) => candidate.provides.includes(demand.capability))) {
-    const name = `${consumer.name}-${pattern.partName}`;
-    const part = sizePart(world, { name, pattern, need: null, served: [demand] });
-    if ('rejected' in part) {
-      rejected.push(...part.rejected);
-      continue;
-    }
-    const unmet = unmetBy(part.sized.guarantees[demand.capability], demand);
-    if (unmet === null) return { part, usdPerMonth: costOf(part.sized, world.hardware) };
-    rejected.push({ option: pattern.id, reason: unmet, bottleneck: demand.capability, numbers: {} });
-  }
-  const none: Excuse = {
-    option: demand.capability,
-    reason: 'no pattern of the catalogue offers it',
-    bottleneck: demand.capability,
-    numbers: {},
-  };
-  return { rejected: [rejected[0] ?? none, ...rejected.slice(1)] };
+function optionsFrom(tried: readonly (Option | Rejected)[]): Options {
+  const found = tried.filter((each): each is Option => !('rejected' in each));
+  const rejected = tried.flatMap((each) => ('rejected' in each ? each.rejected : []));
+  return { found: found.sort((a, b) => a.usdPerMonth - b.usdPerMonth), rejected };
 }
 
-/** Sharing unless the shared part does not meet the demand, or its growth costs more than a part alone. */
-function choose(shared: Offered, own: Offered) {
-  if ('rejected' in shared) {
-    if ('rejected' in own) return own;
-    const because = `its own: ${shared.rejected[0].reason}`;
-    return { part: own.part, because, numbers: { usdPerMonth: own.usdPerMonth } };
-  }
-  const ownUsd = 'rejected' in own ? Number.MAX_SAFE_INTEGER : own.usdPerMonth;
-  const numbers = { sharedUsdPerMonth: shared.usdPerMonth, ownUsdPerMonth: ownUsd };
-  if (!('rejected' in own) && ownUsd < shared.usdPerMonth) {
-    return {
-      part: own.part,
-      because: 'its own: the shared one would have to grow by more than a part alone costs',
-      numbers,
-    };
-  }
-  const because = `shared: it meets every guarantee asked, and adds ${Math.round(shared.usdPerMonth)} USD a month where its own would add ${Math.round(ownUsd)}`;
-  return { part: shared.part, because, numbers };
+/** The parts that are there already, each sized for one demand more. */
+function shares(world: World, state: State, demand: Demand): Options {
+  const candidates = [...state.parts.values()].filter(
+    ({ name, pattern }) => pattern.provides.includes(demand.capability) && !reaches(state, name, demand.from),
+  );
+  return optionsFrom(candidates.map((part) => share(world, state, part.name, demand)));
 }
 
-/** The first guarantee that is not met, in words; null when all are. */
-export function unmetBy(offered: Guarantees | undefined, demand: Demand): string | null {
-  if (offered === undefined) return `it does not offer ${demand.capability}`;
-  const asked = demand.guarantees;
-  for (const name of ['evicts', 'durability', 'atomicScripts', 'waitsForReplica'] as const) {
-    if (asked[name] !== undefined && asked[name] !== offered[name]) {
-      return `${demand.from} needs ${name} = ${asked[name]}, and it offers ${offered[name]}`;
-    }
+function share(world: World, state: State, provider: string, demand: Demand): Option | Rejected {
+  const { served } = partOf(state, provider);
+  const resized = resize(world, state, provider, [...served, demand]);
+  if ('rejected' in resized) return resized;
+  const unmet = firstUnmet(resized, provider);
+  if (unmet !== null) return { rejected: [{ option: `share ${provider}`, bottleneck: demand.capability, ...unmet }] };
+  return { state: resized, provider, usdPerMonth: usdOf(world, resized) - usdOf(world, state) };
+}
+
+/** Sized again for other demands, and so is whoever serves it, for what it now asks for. */
+function resize(world: World, state: State, name: string, served: readonly Demand[]): State | Rejected {
+  const old = partOf(state, name);
+  const fresh = sizePart(world, { ...old, served });
+  if ('rejected' in fresh) return fresh;
+  let current = withPart(state, { ...fresh, providers: old.providers, excuses: old.excuses });
+  for (const [capability, provider] of Object.entries(old.providers)) {
+    const asked = fresh.sized.demands.find((demand) => demand.capability === capability);
+    const others = partOf(current, provider).served.filter(
+      (demand) => demand.from !== name || demand.capability !== capability,
+    );
+    const next = resize(world, current, provider, asked === undefined ? others : [...others, { ...asked, from: name }]);
+    if ('rejected' in next) return next;
+    const unmet = firstUnmet(next, provider);
+    if (unmet !== null) return { rejected: [{ option: `${provider} for ${name}`, bottleneck: capability, ...unmet }] };
+    current = next;
   }
-  if (asked.replicas !== undefined && offered.replicas < asked.replicas) {
-    return `${demand.from} needs ${asked.replicas} replicas, and it has ${offered.replicas}`;
-  }
-  for (const name of ['failoverLossMs', 'failoverMs'] as const) {
-    const most = asked[name];
-    if (most !== undefined && offered[name] > most)
-      return `${demand.from} allows ${name} ≤ ${most}, and it has ${offered[name]}`;
+  return current;
+}
+
+/** The first of a provider's demands that it does not meet. */
+function firstUnmet(state: State, provider: string) {
+  const { served, sized } = partOf(state, provider);
+  for (const demand of served) {
+    const unmet = unmetBy(sized.guarantees[demand.capability], demand);
+    if (unmet !== null) return unmet;
   }
   return null;
 }
 
+/** A provider for this demand alone, of each pattern that there is. */
+function owns(world: World, state: State, demand: Demand): Options {
+  const patterns = world.catalogue.filter((candidate) => candidate.provides.includes(demand.capability));
+  const callers = new Set(
+    [...callersOf(state, demand.from), demand.from].map((name) => partOf(state, name).pattern.id),
+  );
+  return optionsFrom(patterns.map((pattern) => ownOf(world, state, { pattern, demand, callers })));
+}
+
+interface Own {
+  readonly pattern: Pattern;
+  readonly demand: Demand;
+  /** Patterns that wait for this one already: one of them would call for itself without end. */
+  readonly callers: ReadonlySet<string>;
+}
+
+function ownOf(world: World, state: State, { pattern, demand, callers }: Own): Option | Rejected {
+  const option = `${pattern.id} for ${demand.from} alone`;
+  if (callers.has(pattern.id)) {
+    const reason = 'it would call for itself';
+    return { rejected: [{ option, reason, bottleneck: demand.capability, numbers: { callers: callers.size } }] };
+  }
+  const name = freeName(state, `${demand.from}-${pattern.partName}`);
+  const part = sizePart(world, { name, pattern, need: null, served: [demand] });
+  if ('rejected' in part) return part;
+  const unmet = unmetBy(part.sized.guarantees[demand.capability], demand);
+  if (unmet !== null) return { rejected: [{ option, bottleneck: demand.capability, ...unmet }] };
+  // Linked before it is served, so that what it calls for knows who waits.
+  const linked = connect({ state: withPart(state, part), provider: name, usdPerMonth: 0, because: '' }, demand);
+  const served = serve(world, linked, name);
+  if ('rejected' in served) return served;
+  const unlinked = { ...served, links: served.links.filter(({ from, to }) => from !== demand.from || to !== name) };
+  return { state: unlinked, provider: name, usdPerMonth: usdOf(world, served) - usdOf(world, state) };
+}
+
+function freeName({ parts }: State, wanted: string): string {
+  let name = wanted;
+  for (let number = 2; parts.has(name); number++) name = `${wanted}-${number}`;
+  return name;
+}
+
+interface Chosen extends Option {
+  readonly because: string;
+  readonly decision?: Decision;
+  readonly excuses?: readonly Excuse[];
+}
+
+/**
+ * Sharing unless no shared part meets the demand, or its growth costs more than a part alone: who shares also shares
+ * the fate of the other.
+ */
+function choose(shared: Options, own: Options): Chosen | Rejected {
+  const [cheapShare, cheapOwn] = [shared.found[0], own.found[0]];
+  const numbers = {
+    ...(cheapShare ? { sharedUsdPerMonth: cheapShare.usdPerMonth } : {}),
+    ...(cheapOwn ? { ownUsdPerMonth: cheapOwn.usdPerMonth } : {}),
+  };
+  const usd = (option: Option) => `${Math.round(option.usdPerMonth)} USD a month`;
+  if (cheapShare === undefined) {
+    if (cheapOwn === undefined) return noProvider([...shared.rejected, ...own.rejected]);
+    const because = `its own: ${shared.rejected[0]?.reason ?? 'no part that the user asked for offers it'}`;
+    return chosenOf(cheapOwn, because, numbers, shared.rejected);
+  }
+  if (cheapOwn !== undefined && cheapOwn.usdPerMonth < cheapShare.usdPerMonth) {
+    const because = `its own: ${cheapShare.provider} would have to grow by ${usd(cheapShare)}, a part alone adds ${usd(cheapOwn)}`;
+    return chosenOf(cheapOwn, because, numbers, [loser(`share ${cheapShare.provider}`, cheapShare, cheapOwn)]);
+  }
+  const alone = cheapOwn === undefined ? 'nothing else would serve it' : `its own would add ${usd(cheapOwn)}`;
+  const because = `shared: it meets every guarantee asked, and adds ${usd(cheapShare)} where ${alone}`;
+  const losers =
+    cheapOwn === undefined ? own.rejected : [loser(`${cheapOwn.provider} of its own`, cheapOwn, cheapShare)];
+  return chosenOf(cheapShare, because, numbers, losers);
+}
+
+function chosenOf(option: Option, because: string, numbers: Decision['numbers'], excuses: readonly Excuse[]): Chosen {
+  const from = ['needs', 'cost.usdPerMonth'];
+  return { ...option, because, excuses, decision: { about: '', chosen: option.provider, because, numbers, from } };
+}
+
+function loser(option: string, lost: Option, won: Option): Excuse {
+  const numbers = { usdPerMonth: lost.usdPerMonth, chosenUsdPerMonth: won.usdPerMonth };
+  return {
+    option,
+    reason: `${won.provider} serves it for no more`,
+    bottleneck: 'cost',
+    numbers,
+  };
+}
+
+function noProvider(rejected: readonly Excuse[]): Rejected {
+  const none: Excuse = {
+    option: 'a provider',
+    reason: 'no pattern of the catalogue offers what is asked',
+    bottleneck: 'capability',
+    numbers: { offers: 0 },
+  };
+  return { rejected: [rejected[0] ?? none, ...rejected.slice(1)] };
+}
+
+/** Writes down who serves the demand, and why. */
+function connect({ state, provider, because, decision, excuses = [] }: Chosen, demand: Demand): State {
+  const consumer = partOf(state, demand.from);
+  const { capability, from } = demand;
+  const providers = { ...consumer.providers, [capability]: provider };
+  const next = withPart(state, { ...consumer, providers, excuses: [...consumer.excuses, ...excuses] });
+  return {
+    ...next,
+    links: [...next.links, { from, to: provider, capability, because }],
+    decisions: decision ? [...next.decisions, { ...decision, about: `${capability} of ${from}` }] : next.decisions,
+  };
+}
+
+/** Whether `from` is `to`, or calls for it through whom it calls for. */
+function reaches({ links }: State, from: string, to: string): boolean {
+  return from === to || links.some((link) => link.from === from && reaches({ links } as State, link.to, to));
+}
+
+/** Everyone who waits for a part, directly or not. */
+function callersOf(state: State, name: string): readonly string[] {
+  return [...state.parts.keys()].filter((caller) => caller !== name && reaches(state, caller, name));
+}
+
+function usdOf({ hardware }: World, { parts }: State): number {
+  return [...parts.values()].reduce((sum, { sized }) => sum + costOf(sized, hardware), 0);
+}
+
 /** Providers before their consumers, else by name. */
-function inOrder(parts: ReadonlyMap<string, Sizing>, links: readonly Link[]): readonly Sizing[] {
+function inOrder({ parts, links }: State): readonly Sizing[] {
   const ordered: Sizing[] = [];
   const visit = (name: string) => {
     const part = parts.get(name);

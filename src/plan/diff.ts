@@ -9,7 +9,7 @@ export interface Change {
   readonly to: unknown;
 }
 
-/** Every leaf that differs, in order of path; empty when the plans are equal. */
+/** Every leaf that differs, in order of path; empty exactly when both plans are written as the same plan.json. */
 export function diffPlans(from: Plan, to: Plan): readonly Change[] {
   const before = leaves(from);
   const after = leaves(to);
@@ -31,20 +31,34 @@ function leaves(value: unknown, path = '', found = new Map<string, unknown>()): 
   if (value === null || typeof value !== 'object') {
     found.set(path, value);
   } else if (Array.isArray(value)) {
+    const names = namesOf(value);
     value.forEach((item, index) => {
-      leaves(item, join(path, nameOf(item) ?? `${index}`), found);
+      leaves(item, join(path, names?.[index] ?? `${index}`), found);
     });
+    // Without it, two lists that differ in their order alone, or in being there at all, would be equal.
+    if (value.length === 0) found.set(path, value);
+    else if (names !== null && names.length > 1) found.set(join(path, 'order'), names.join(', '));
   } else {
-    for (const [key, item] of Object.entries(value)) if (item !== undefined) leaves(item, join(path, key), found);
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    for (const [key, item] of entries) leaves(item, join(path, escaped(key)), found);
+    if (entries.length === 0) found.set(path, value);
   }
   return found;
 }
 
 const join = (path: string, key: string) => (path === '' ? key : `${path}.${key}`);
 
-/** What an element of a list is known by, so that a part added in front changes no other. */
+/** A key with a dot in it must not look like two. */
+const escaped = (key: string) => (/^[\w-]+$/.test(key) ? key : JSON.stringify(key));
+
+/** What the elements of a list are known by, so that a part added in front changes no other; null unless each has its own. */
+function namesOf(list: readonly unknown[]): readonly string[] | null {
+  const names = list.map(nameOf).filter((name): name is string => name !== undefined);
+  return names.length === list.length && new Set(names).size === names.length ? names.map(escaped) : null;
+}
+
 function nameOf(item: unknown): string | undefined {
   if (item === null || typeof item !== 'object') return undefined;
-  const { name, id, about } = item as { name?: unknown; id?: unknown; about?: unknown };
-  return [name, id, about].find((candidate): candidate is string => typeof candidate === 'string');
+  const { name, id, about, metric, option } = item as Readonly<Record<string, unknown>>;
+  return [name, id, about, metric, option].find((candidate): candidate is string => typeof candidate === 'string');
 }

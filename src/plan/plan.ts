@@ -62,10 +62,20 @@ export interface Plan {
   readonly decisions: readonly Decision[];
 }
 
+/** A requirement's key, and the value from which on it is met; of an interval, its high bound. */
+export interface Relaxation {
+  readonly key: string;
+  readonly to: Json;
+  readonly because: string;
+}
+
 /** No plan meets the requirements: what came nearest, and what to relax (exit 3). */
 export interface NoPlan {
   readonly kind: 'no-plan';
   /** Nearest first. */
   readonly rejected: readonly [Excuse, ...Excuse[]];
-  readonly relax: readonly { readonly key: string; readonly to: Json; readonly because: string }[];
+  /** Each was planned with: the change, or all of them together, gives a plan. */
+  readonly relax: readonly Relaxation[];
+  /** Whether it takes all of {@link relax} at once; else any one is enough. */
+  readonly together: boolean;
 }

@@ -4,37 +4,60 @@ import type { Excuse, Prediction } from '../pattern.ts';
 import type { NoPlan, Part, Plan } from './plan.ts';
 
 const width = 80;
+const height = 24;
 
 export function summarizePlan(plan: Plan): string {
   const { cost, local, tightest } = plan;
   const processes = local.topology.processSets.reduce((sum, set) => sum + set.replicas, 0);
-  const lines = [
-    `${plan.requirements.name}: ${plan.parts.length} ${plan.parts.length === 1 ? 'part' : 'parts'}, ${money(cost.usdPerMonth)} a month of ${money(cost.budgetUsdPerMonth)}`,
-    '',
-    ...plan.parts.slice(0, 12).map(partLine),
-    ...(plan.parts.length > 12 ? [`  … ${plan.parts.length - 12} more (dsp plan --json)`] : []),
-    '',
-    ...plan.edges
-      .slice(0, 3)
-      .flatMap((edge) => wrap(`${edge.from} → ${edge.to} (${edge.capability}): ${edge.because}`)),
+  const title = `${plan.requirements.name}: ${plan.parts.length} ${plan.parts.length === 1 ? 'part' : 'parts'}, ${nodesOf(plan)}, ${money(cost.usdPerMonth)} a month of ${money(cost.budgetUsdPerMonth)}`;
+  const last = [
     ...(tightest ? wrap(`tightest: ${predictionWords(tightest)}`) : []),
     ...wrap(`prices: ${cost.priceSource}, ${cost.priceDate}`),
     ...wrap(`local: scale ${scaleWords(local.scale)}, ${processes} processes; ${local.because}`),
   ];
-  return lines.join('\n');
+  const parts = plan.parts.map((part) => wrap(partLine(part)));
+  const edges = plan.edges.map((edge) => wrap(`${edge.from} → ${edge.to} (${edge.capability}): ${edge.because}`));
+  const head = [...wrap(title), ''];
+  // Parts come first; reasons take what room is left.
+  const shownParts = fitting(parts, height - head.length - last.length - 1, 'parts (dsp plan --json)');
+  const room = height - head.length - last.length - 1 - shownParts.length;
+  return [...head, ...shownParts, '', ...fitting(edges, room, 'connections (dsp plan --json)'), ...last].join('\n');
+}
+
+function nodesOf({ cost }: Plan): string {
+  const nodes = cost.machines.reduce((sum, { count }) => sum + count, 0);
+  return `${nodes} ${nodes === 1 ? 'node' : 'nodes'}`;
+}
+
+/** As many of the blocks as `room` lines hold, and what is left out in one line. */
+function fitting(blocks: readonly (readonly string[])[], room: number, of: string): readonly string[] {
+  const all = blocks.flat();
+  if (all.length <= room) return all;
+  const shown: string[] = [];
+  let count = 0;
+  for (const block of blocks) {
+    if (shown.length + block.length > room - 1) break;
+    shown.push(...block);
+    count++;
+  }
+  return room <= 0 ? [] : [...shown, `  … ${blocks.length - count} more ${of}`];
 }
 
 /** What came nearest, and what to relax. */
-export function summarizeNoPlan(noPlan: NoPlan): string {
-  return [
-    'no plan meets the requirements',
-    '',
-    ...noPlan.rejected.slice(0, 6).flatMap((excuse) => wrap(excuseWords(excuse))),
-    '',
-    ...noPlan.relax
-      .slice(0, 4)
-      .flatMap(({ key, to, because }) => wrap(`relax ${key} to ${JSON.stringify(to)} (${because})`)),
-  ].join('\n');
+export function summarizeNoPlan({ rejected, relax, together }: NoPlan): string {
+  const head = ['no plan meets the requirements', ''];
+  const isOne = relax.length === 1;
+  const ways = isOne
+    ? 'there is a plan with'
+    : together
+      ? 'there is a plan with all of'
+      : 'there is a plan with any one of';
+  const changes = relax.map(({ key, to, because }) => wrap(`relax ${key} to ${JSON.stringify(to)} (${because})`));
+  const way = relax.length === 0 ? ['nothing that was tried to relax gives a plan'] : [ways];
+  const shownChanges = fitting(changes, height - head.length - way.length - 6, 'changes (dsp plan --json)');
+  const excuses = rejected.map((excuse) => wrap(excuseWords(excuse)));
+  const room = height - head.length - way.length - shownChanges.length - 1;
+  return [...head, ...fitting(excuses, room, 'excuses (dsp plan --json)'), '', ...way, ...shownChanges].join('\n');
 }
 
 export function predictionWords({ metric, predicted, bound, unit, margin }: Prediction): string {
@@ -60,19 +83,20 @@ const money = (usd: number) => `${Math.round(usd)} USD`;
 
 function partLine(part: Part): string {
   const nodes = part.machines.map(({ machine, count, for: use }) => `${count} × ${machine} (${use})`).join(', ');
-  return `  ${part.name.padEnd(16)}${part.pattern.padEnd(16)}${nodes}, ${money(part.usdPerMonth)}`;
+  return `  ${part.name.padEnd(14)} ${part.pattern.padEnd(14)} ${nodes}, ${money(part.usdPerMonth)}`;
 }
 
-/** Lines of at most 80 columns, continued by two spaces. */
+/** Lines of at most 80 columns, each indented as the first, continued by two spaces more. */
 export function wrap(text: string): readonly string[] {
+  const indent = /^ */.exec(text)?.[0] ?? '';
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.slice(indent.length).split(' ')) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
-      line = `  ${word}`;
+      line = `${indent}  ${word}`;
     } else {
-      line = line === '' ? word : `${line} ${word}`;
+      line = line === '' ? indent + word : `${line} ${word}`;
     }
   }
   return [...lines, line];

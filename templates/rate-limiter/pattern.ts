@@ -74,7 +74,8 @@ export default definePattern<LimiterSizing>({
     },
   ],
   stack: () => ({ module: 'stack.ts', construct: 'RateLimiter', args: {} }),
-  offeredLoad: ({ sizing }) => ({ check: sizing.checksPerSecond }),
+  offeredLoad: ({ sizing: { checksPerSecond: check } }): Readonly<Record<string, number>> =>
+    check > 0 ? { check } : {},
   workloadModule: 'workload',
   invariantsModule: 'invariants',
 });

@@ -1,9 +1,19 @@
 /** Requirements → sizing of the rate limiter, with the number that decided each choice. */
 
-import { copiesFor } from '../../src/capacity/availability.ts';
+import { copiesFor, secondsAMonth } from '../../src/capacity/availability.ts';
 import { cheapest } from '../../src/capacity/hardware.ts';
-import { p99Ms } from '../../src/capacity/queueing.ts';
-import type { Decision, Excuse, Json, Sized, SizeInput, Unsized } from '../../src/pattern.ts';
+import { p99Ms, serversFor } from '../../src/capacity/queueing.ts';
+import type {
+  Decision,
+  Demand,
+  Excuse,
+  Json,
+  Prediction,
+  ServiceTime,
+  Sized,
+  SizeInput,
+  Unsized,
+} from '../../src/pattern.ts';
 import * as capacity from './capacity.ts';
 
 /** What plan.json keeps of a sized limiter. */
@@ -19,75 +29,60 @@ export type LimiterSizing = {
   readonly checksPerSecond: number;
 };
 
+/** What the sizes follow from. */
+interface Figures {
+  readonly checksPerSecond: number;
+  readonly time: ServiceTime;
+  /** A check waits for the store's script and for its replica: two round trips, the replica's in another zone. */
+  readonly exactMs: number;
+  readonly instances: number;
+  /** Of an instance, without the store. */
+  readonly checkP99Ms: number;
+}
+
+/** An instance is of no importance for the availability from this share of what may be lost. */
+const serviceShare = 0.1;
+
 export function size(input: SizeInput): Sized<LimiterSizing> | Unsized {
-  const { requirements: r, hardware, measured } = input;
-  const checksPerSecond = (r.rate.readPerSecond.high + r.rate.writePerSecond.high) * r.rate.peakFactor.high;
-  const time = measured['limiter.check'] ?? capacity.serviceTimePriors['limiter.check'];
-  // A check waits for the store's script and for its replica: two round trips, the replica's in another zone.
-  const exactMs = 2 * hardware.roundTripMs.crossZone;
-  const copies = copiesFor(r.availability.target, hardware.machineUnavailability, 4) ?? 4;
-  const machine = cheapest(hardware, 1, 1);
-  let instances = Math.max(2, copies);
-  while (perInstance(checksPerSecond, instances, time.meanUs) > capacity.maxLoad) instances++;
-  const checkP99Ms = p99Ms(checksPerSecond / instances, time);
-  if (checkP99Ms + exactMs >= r.latency.p99Ms || machine === undefined) {
-    return { kind: 'unsized', rejected: [tooSlow(r.latency.p99Ms, checkP99Ms, exactMs)] };
+  const figures = figuresOf(input);
+  const machine = cheapest(input.hardware, { vcpus: 1, memoryGiB: 1 });
+  const { checkP99Ms, exactMs } = figures;
+  if (machine === undefined) return { kind: 'unsized', rejected: [noMachine(input)] };
+  if (checkP99Ms + exactMs >= input.requirements.latency.p99Ms) {
+    return { kind: 'unsized', rejected: [tooSlow(input.requirements.latency.p99Ms, figures)] };
   }
-  const sizing = sizingOf(input, instances, checksPerSecond);
+  const sizing = sizingOf(input, figures);
   return {
     kind: 'sized',
     sizing,
-    machines: [{ machine: machine.name, count: instances, for: 'api' }],
-    demands: [
-      {
-        capability: 'kv',
-        readPerSecond: 0,
-        writePerSecond: checksPerSecond,
-        payloadBytes: capacity.bytesPerKey,
-        totalMiB: Math.max(
-          1,
-          Math.ceil((keysAtOnce(checksPerSecond, sizing.policy.periodMs) * capacity.bytesPerKey) / 2 ** 20),
-        ),
-        p99Ms: r.latency.p99Ms - checkP99Ms,
-        clients: instances,
-        guarantees: { evicts: false, durability: 'disk', replicas: 1, atomicScripts: true, waitsForReplica: true },
-      },
-    ],
-    decisions: decisions(input, sizing, { exactMs, checkP99Ms, meanUs: time.meanUs }),
-    predictions: [
-      {
-        metric: 'p99 of a check',
-        predicted: checkP99Ms + exactMs,
-        bound: r.latency.p99Ms,
-        unit: 'ms',
-        margin: r.latency.p99Ms / (checkP99Ms + exactMs),
-      },
-    ],
-    rejected: [],
+    machines: [{ machine: machine.name, count: figures.instances, for: 'api' }],
+    demands: [demandOf(input, sizing, figures)],
+    decisions: decisions(input, sizing, figures),
+    predictions: predictions(input, figures),
+    rejected: rejected(input, sizing, figures),
     guarantees: {},
   };
 }
 
-const perInstance = (rate: number, instances: number, meanUs: number) => (rate * meanUs) / 1e6 / instances;
-
-/** Callers whose entries live at once: each check may be another caller's, and an entry is swept after a period. */
-const keysAtOnce = (rate: number, periodMs: number) => Math.min(1e7, (rate * 2 * periodMs) / 1000);
-
-function tooSlow(p99: number, checkMs: number, exactMs: number): Excuse {
-  return {
-    option: 'rate-limiter: exact',
-    reason: 'the check and its replica’s acknowledgement take longer than the p99 asked',
-    bottleneck: 'latency.p99Ms',
-    numbers: { p99Ms: p99, checkP99Ms: checkMs, exactMs },
-    relax: { key: 'latency.p99Ms', to: Math.ceil((checkMs + exactMs) * 2) },
-  };
+function figuresOf({ requirements: r, hardware, measured }: SizeInput): Figures {
+  const checksPerSecond = (r.rate.readPerSecond.high + r.rate.writePerSecond.high) * r.rate.peakFactor.high;
+  const time = measured['limiter.check'] ?? capacity.serviceTimePriors['limiter.check'];
+  const exactMs = 2 * hardware.roundTripMs.crossZone;
+  const copies = copiesFor(1 - (1 - r.availability.target) * serviceShare, hardware.machineUnavailability, 8) ?? 8;
+  const boundMs = (r.latency.p99Ms - exactMs) / 2;
+  const instances = serversFor(checksPerSecond, time, {
+    from: Math.max(2, copies),
+    maxLoad: capacity.maxLoad,
+    boundMs,
+  });
+  return { checksPerSecond, time, exactMs, instances, checkP99Ms: p99Ms(checksPerSecond / instances, time) };
 }
 
-function sizingOf({ requirements: r, options }: SizeInput, instances: number, checksPerSecond: number): LimiterSizing {
+function sizingOf({ requirements: r, options }: SizeInput, { instances, checksPerSecond }: Figures): LimiterSizing {
   const policy = capacity.policyFor(asNumber(options.limit), asNumber(options.periodMs), options.hardCap === true);
   return {
     instances,
-    buckets: capacity.buckets,
+    buckets: capacity.bucketsFor(checksPerSecond),
     waitReplicas: 1,
     waitTimeoutMs: Math.max(100, Math.round(r.latency.p99Ms * 10)),
     policy: { name: 'default', ...policy },
@@ -102,24 +97,69 @@ function asNumber(value: Json | undefined): number {
   return value;
 }
 
-interface Costs {
-  readonly exactMs: number;
-  readonly checkP99Ms: number;
-  readonly meanUs: number;
+/** Callers whose entries live at once: each check may be another caller's, and an entry is swept after a period. */
+const keysAtOnce = (rate: number, periodMs: number) => Math.min(1e7, Math.ceil((rate * 2 * periodMs) / 1000));
+
+function demandOf({ requirements: r }: SizeInput, sizing: LimiterSizing, figures: Figures): Omit<Demand, 'from'> {
+  const keys = keysAtOnce(figures.checksPerSecond, sizing.policy.periodMs);
+  return {
+    capability: 'kv',
+    readPerSecond: 0,
+    writePerSecond: figures.checksPerSecond,
+    payloadBytes: capacity.bytesPerKey,
+    totalMiB: Math.max(1, Math.ceil((keys * capacity.bytesPerKey) / 2 ** 20)),
+    keys: Math.max(1, keys),
+    writeCost: capacity.scriptCost,
+    // Not the rounded number: a little more load must never seem to spread better.
+    pieces: capacity.leastBuckets(figures.checksPerSecond),
+    clients: figures.instances,
+    p99Ms: r.latency.p99Ms - figures.checkP99Ms,
+    guarantees: { evicts: false, durability: 'disk', replicas: 1, atomicScripts: true, waitsForReplica: true },
+  };
 }
 
-function decisions({ requirements: r, options }: SizeInput, sizing: LimiterSizing, costs: Costs): readonly Decision[] {
+const loadOfEach = ({ checksPerSecond, instances, time }: Figures) => (checksPerSecond * time.meanUs) / 1e6 / instances;
+
+function tooSlow(p99: number, { checkP99Ms, exactMs }: Figures): Excuse {
+  return {
+    option: 'rate-limiter: exact',
+    reason: 'the check and its replica’s acknowledgement take longer than the p99 asked',
+    bottleneck: 'latency.p99Ms',
+    numbers: { p99Ms: p99, checkP99Ms, exactMs },
+    relax: { key: 'latency.p99Ms', to: Math.ceil((checkP99Ms + exactMs) * 4) },
+  };
+}
+
+function noMachine({ hardware }: SizeInput): Excuse {
+  return {
+    option: 'rate-limiter: exact',
+    reason: 'no machine on offer carries an instance',
+    bottleneck: 'memory',
+    numbers: { memoryGiB: 1, machines: hardware.machines.length },
+  };
+}
+
+function decisions(input: SizeInput, sizing: LimiterSizing, figures: Figures): readonly Decision[] {
+  const { options } = input;
   const { policy } = sizing;
   return [
     {
       about: 'instances',
       chosen: `${sizing.instances}`,
       because: 'one may be lost, and none is loaded above the bound of a single-threaded process',
+      numbers: { loadOfEach: loadOfEach(figures), maxLoad: capacity.maxLoad, checkP99Ms: figures.checkP99Ms },
+      from: ['rate.readPerSecond', 'rate.writePerSecond', 'availability.target', 'latency.p99Ms'],
+      source: figures.time.source,
+    },
+    {
+      about: 'buckets',
+      chosen: `${sizing.buckets}`,
+      because: 'a few for each shard that the checks need: fewer make larger batches, more spread better',
       numbers: {
-        loadOfEach: perInstance(sizing.checksPerSecond, sizing.instances, costs.meanUs),
-        maxLoad: capacity.maxLoad,
+        checksPerSecond: figures.checksPerSecond,
+        callersAtOnce: keysAtOnce(figures.checksPerSecond, policy.periodMs),
       },
-      from: ['rate.readPerSecond', 'rate.writePerSecond', 'availability.target'],
+      from: ['rate.readPerSecond', 'rate.writePerSecond', 'options.limit-callers.periodMs'],
       source: 'prior',
     },
     {
@@ -127,10 +167,7 @@ function decisions({ requirements: r, options }: SizeInput, sizing: LimiterSizin
       chosen: 'WAIT 1 before any 200; a failover’s buckets restart empty',
       because:
         'without it, a failover would forget admissions: for each key at most burst + rate × the unreplicated time',
-      numbers: {
-        costsMs: costs.exactMs,
-        slackWithoutWait: capacity.slackPerFailover(policy, r.availability.recoveryMs),
-      },
+      numbers: { costsMs: figures.exactMs / 2, slackWithoutWait: slackWithoutWait(input, sizing) },
       from: ['limit-callers'],
     },
     {
@@ -142,6 +179,48 @@ function decisions({ requirements: r, options }: SizeInput, sizing: LimiterSizin
           : 'a rate: in any time t at most burst + rate × t',
       numbers: { limit: asNumber(options.limit), worstWindow: policy.burst + policy.limit },
       from: ['options.limit-callers.limit', 'options.limit-callers.periodMs', 'options.limit-callers.hardCap'],
+    },
+  ];
+}
+
+/** The unreplicated interval and the node time-out are both within the time in which service is to be back. */
+function slackWithoutWait({ requirements: r }: SizeInput, { policy }: LimiterSizing): number {
+  return capacity.slackPerFailover(policy, r.availability.recoveryMs);
+}
+
+function predictions({ requirements: r, hardware }: SizeInput, figures: Figures): readonly Prediction[] {
+  const of = (metric: string, predicted: number, bound: number, unit: string): Prediction => ({
+    metric,
+    predicted,
+    bound,
+    unit,
+    // Beyond it, a margin is only a number.
+    margin: Math.min(1e6, bound / Math.max(predicted, 1e-300)),
+  });
+  const down = secondsAMonth(hardware.machineUnavailability ** figures.instances);
+  return [
+    of('p99 of a check, an idle store', figures.checkP99Ms + figures.exactMs, r.latency.p99Ms, 'ms'),
+    of('load of an instance', loadOfEach(figures), capacity.maxLoad, ''),
+    of('all instances unavailable', down, secondsAMonth(1 - r.availability.target), 's a month'),
+  ];
+}
+
+function rejected(input: SizeInput, sizing: LimiterSizing, figures: Figures): readonly Excuse[] {
+  const { policy } = sizing;
+  return [
+    {
+      option: 'rate-limiter: without WAIT',
+      reason:
+        'it saves a round trip, and a failover admits each key up to a burst and the refill of the time lost again',
+      bottleneck: 'exactness',
+      numbers: { savesMs: figures.exactMs / 2, admittedAgainAtMost: slackWithoutWait(input, sizing) },
+    },
+    {
+      option: 'rate-limiter: counted in each instance',
+      reason:
+        'a caller that reaches every instance is admitted by each, and a fixed share of each denies others too early',
+      bottleneck: 'exactness',
+      numbers: { instances: sizing.instances, worstBurst: policy.burst * sizing.instances, burst: policy.burst },
     },
   ];
 }

@@ -1,14 +1,33 @@
-/** Pure arithmetic of sharded Redis: shards, memory, failover and loss. Figures with their sources. */
+/** Pure arithmetic of sharded Redis: load, memory, network, failover and loss. Figures with their sources. */
 
-import { hottestShare, p99Ms } from '../../src/capacity/queueing.ts';
+import { networkShare } from '../../src/capacity/hardware.ts';
+import { busiestPieces, hottestShare, mixOf, p99Ms } from '../../src/capacity/queueing.ts';
 import type { Demand, ServiceTime } from '../../src/pattern.ts';
 
-/** One single-threaded redis-server; without pipelining it answers 80 000 to 120 000 small commands a second. */
+/** One single-threaded redis-server, a command at a time for each connection; and the HTTP service before it. */
 export const serviceTimePriors = {
-  'redis.read': { meanUs: 11, scv: 1, source: 'prior', citation: 'about 90 000 GET/s on one core without pipelining' },
-  'redis.write': { meanUs: 16, scv: 1, source: 'prior', citation: 'SET with an append-only file flushed every second' },
+  'redis.read': {
+    meanUs: 11,
+    scv: 1,
+    source: 'published',
+    citation: 'GET 92 600/s on one core without pipelining (twemproxy, notes/redis.md)',
+  },
+  'redis.write': {
+    meanUs: 16,
+    scv: 1,
+    source: 'prior',
+    citation: 'SET 74 000/s (Redis documentation, benchmarks), and the append-only file and two replicas on top',
+  },
   'kv.api': { meanUs: 110, scv: 1, source: 'prior', citation: 'a Fastify handler with one store round trip, one core' },
 } as const satisfies Record<string, ServiceTime>;
+
+export type ServiceTimes = Readonly<Record<keyof typeof serviceTimePriors, ServiceTime>>;
+
+/**
+ * What each byte of a value adds, in µs: prior, from the CPU time of redis-server 7.0 between 64 B and 256 KiB. A write
+ * is copied into the append-only file and to two replicas.
+ */
+const usPerByte = { 'redis.read': 0.0003, 'redis.write': 0.002, 'kv.api': 0.001 } as const;
 
 /** 16384 slots are far more than enough; a cluster's gossip grows with the square of its nodes, 1000 is its limit. */
 export const maxNodes = 1000;
@@ -20,22 +39,32 @@ export const maxMiBPerShard = 12 * 1024;
 export const maxLoad = 0.6;
 /** Redis' own default of maxclients; the file descriptors of a process end near it. */
 export const maxClients = 10_000;
+/** The kit keeps two to a server: writes that wait for a replica have one of their own. */
+export const connectionsPerClient = 2;
+/** Tools and people that look at a server. */
+export const spareConnections = 16;
 /** Exponent of Zipf's law by which keys are asked, where nothing is known. */
 export const keySkew = 0.8;
-
+/** Commands reach a shard in bursts: an event loop's turn writes what it gathered. Of the times between them. */
+const arrivalScv = 2;
 /** Memory of data in Redis ÷ its own bytes: jemalloc's classes and fragmentation. */
 const fragmentation = 1.25;
 /** Hash table entry, key and value headers, expiry: bytes a key. */
 const bytesPerKeyOverhead = 90;
+/** The fullest shard ÷ the mean. */
+const imbalance = 1.15;
 /** Pages copied while a child rewrites the append-only file, as a share of the data (half the pages touched). */
 const copyOnWrite = 0.5;
 /** Replication backlog, client buffers, the process itself. */
 const fixedMiB = 96;
 
-/** maxmemory of each of `shards`, in MiB: data with overhead and fragmentation, spread with 15 % imbalance. */
-export function maxmemoryMiB(totalMiB: number, payloadBytes: number, shards: number): number {
-  const perKey = (payloadBytes + bytesPerKeyOverhead) / payloadBytes;
-  return Math.ceil((totalMiB * perKey * fragmentation * 1.15) / shards) + 16;
+/** maxmemory of each of `shards`, in MiB: every demand's data with overhead and fragmentation, unevenly spread. */
+export function maxmemoryMiB(demands: readonly Demand[], shards: number): number {
+  const dataMiB = demands.reduce(
+    (sum, demand) => sum + demand.totalMiB + (keysOf(demand) * bytesPerKeyOverhead) / 2 ** 20,
+    0,
+  );
+  return Math.ceil((dataMiB * fragmentation * imbalance) / shards) + 16;
 }
 
 /** What a machine must have for a process with that maxmemory. */
@@ -43,53 +72,82 @@ export function processMiB(maxmemory: number, durable: boolean): number {
   return Math.ceil(maxmemory * (1 + (durable ? copyOnWrite : 0.1))) + fixedMiB;
 }
 
-export interface Work {
-  readonly readPerSecond: number;
-  readonly writePerSecond: number;
-  readonly payloadBytes: number;
-  readonly totalMiB: number;
-  /** The tightest of the demands. */
-  readonly p99Ms: number;
+function keysOf(demand: Demand): number {
+  return Math.max(1, demand.keys ?? Math.floor((demand.totalMiB * 2 ** 20) / demand.payloadBytes));
 }
 
-/** All demands as one load: rates and amounts add up, the value size is the mean by rate. */
-export function combine(demands: readonly Demand[]): Work {
-  const sum = (of: (demand: Demand) => number) => demands.reduce((total, demand) => total + of(demand), 0);
-  const rate = sum((d) => d.readPerSecond + d.writePerSecond);
-  const weighted = sum((d) => d.payloadBytes * (d.readPerSecond + d.writePerSecond));
-  return {
-    readPerSecond: sum((d) => d.readPerSecond),
-    writePerSecond: sum((d) => d.writePerSecond),
-    payloadBytes: rate === 0 ? 256 : Math.max(1, Math.round(weighted / rate)),
-    totalMiB: sum((d) => d.totalMiB),
-    p99Ms: Math.min(...demands.map((d) => d.p99Ms)),
-  };
+/** Server time of one operation on a value of `bytes`. `cost`: of a write that is more than a plain one. */
+export function serviceUs(times: ServiceTimes, kind: keyof ServiceTimes, bytes: number, cost = 1): number {
+  return times[kind].meanUs * cost + bytes * usPerByte[kind];
 }
 
 export interface ShardLoad {
   /** Of the busiest shard, 0 to 1 and above. */
   readonly load: number;
+  /** Of a command there, wait and service, without the network. */
   readonly p99Ms: number;
+  /** Each way: what clients send and are sent, and what goes to replicas. */
+  readonly networkGbps: number;
 }
 
-/** The busiest of `shards`: its load and the p99 of a command there (M/G/1), without the network. */
-export function busiestShard(work: Work, shards: number, read: ServiceTime, write: ServiceTime): ShardLoad {
-  const rate = work.readPerSecond + work.writePerSecond;
-  if (rate === 0) return { load: 0, p99Ms: 0 };
-  const keys = Math.max(1, Math.floor((work.totalMiB * 2 ** 20) / work.payloadBytes));
-  const share = hottestShare(shards, keys, keySkew);
-  const meanUs = (work.readPerSecond * read.meanUs + work.writePerSecond * write.meanUs) / rate;
-  const time = { meanUs, scv: Math.max(read.scv, write.scv) };
-  return { load: (rate * share * meanUs) / 1e6, p99Ms: p99Ms(rate * share, time) };
+/** The busiest of `shards`, if it is the busiest for every demand: a single server (M/G/1, Kingman for bursts). */
+export function busiestShard(
+  demands: readonly Demand[],
+  shards: number,
+  replicas: number,
+  times: ServiceTimes,
+): ShardLoad {
+  const shares = demands.map((demand) => ({ demand, share: shareOfBusiest(demand, shards) }));
+  const mix = mixOf(
+    shares.flatMap(({ demand: { readPerSecond, writePerSecond, payloadBytes, writeCost }, share }) => [
+      {
+        ratePerSecond: readPerSecond * share,
+        meanUs: serviceUs(times, 'redis.read', payloadBytes),
+        scv: times['redis.read'].scv,
+      },
+      {
+        ratePerSecond: writePerSecond * share,
+        meanUs: serviceUs(times, 'redis.write', payloadBytes, writeCost),
+        scv: times['redis.write'].scv,
+      },
+    ]),
+  );
+  const bytesPerSecond = shares.reduce(
+    (sum, { demand, share }) =>
+      sum + share * demand.payloadBytes * (demand.readPerSecond + demand.writePerSecond * Math.max(1, replicas)),
+    0,
+  );
+  return {
+    load: (mix.ratePerSecond * mix.meanUs) / 1e6,
+    p99Ms: p99Ms(mix.ratePerSecond, mix, arrivalScv),
+    networkGbps: (bytesPerSecond * 8) / 1e9,
+  };
 }
+
+function shareOfBusiest(demand: Demand, shards: number): number {
+  const byKey = hottestShare(shards, keysOf(demand), keySkew);
+  return demand.pieces === undefined ? byKey : Math.max(byKey, busiestPieces(shards, demand.pieces));
+}
+
+/** CPU seconds a second of all servers together, replicas included. */
+export function totalLoad(demands: readonly Demand[], replicas: number, times: ServiceTimes): number {
+  return demands.reduce((sum, { readPerSecond, writePerSecond, payloadBytes, writeCost }) => {
+    const writeUs = serviceUs(times, 'redis.write', payloadBytes, writeCost);
+    const readUs = serviceUs(times, 'redis.read', payloadBytes);
+    return sum + (readPerSecond * readUs + writePerSecond * (1 + replicas) * writeUs) / 1e6;
+  }, 0);
+}
+
+/** Whether a machine's network carries that much, at the share that a plan uses. */
+export const carries = (networkGbps: number | undefined, asked: number) =>
+  asked <= (networkGbps ?? Number.POSITIVE_INFINITY) * networkShare;
 
 /**
- * cluster-node-timeout for service back within `recoveryMs`, with {@link recoveryReserve} to spare: a node is pinged at
- * least every half of the time-out and suspected one time-out later, then {@link electionMs}.
+ * cluster-node-timeout for service back within `affordableMs`: a node is pinged at least every half of the time-out and
+ * suspected one time-out later, then {@link electionMs}.
  */
-export function nodeTimeoutMs(recoveryMs: number): number {
-  const affordable = (recoveryMs * recoveryReserve - electionMs) / 1.5;
-  return Math.min(15_000, Math.max(0, Math.floor(affordable / 100) * 100));
+export function nodeTimeoutMs(affordableMs: number): number {
+  return Math.min(15_000, Math.max(0, Math.floor((affordableMs - electionMs) / 1.5 / 100) * 100));
 }
 
 /** The share of the recovery time that the plan spends. */
@@ -98,6 +156,20 @@ export const recoveryReserve = 0.8;
 export const electionMs = 3500;
 /** Below it, a busy machine's pauses would start failovers. */
 export const minNodeTimeoutMs = 1000;
+
+/**
+ * A loss below this is met by waiting for a replica, not by a short time-out: a detector that is as quick as that takes
+ * pauses for losses, and each failover that it starts forgets writes of its own.
+ */
+export const leastLossMs = 5000;
+
+/** Loss of everything is tolerated from here on: an hour's data is a cache's. */
+export const cacheFromRpoMs = 3_600_000;
+
+/** A primary that is cut off takes writes for up to a node time-out, and a failover forgets them. */
+export function mustWait(rpoMs: number, timeoutMs: number): boolean {
+  return rpoMs < Math.max(timeoutMs, leastLossMs);
+}
 
 /** Time that a key is away when its primary is lost. */
 export function failoverMs(timeoutMs: number): number {

@@ -1,7 +1,7 @@
 /** Sharded Redis: a Redis Cluster that keeps what it acknowledged, or a ring of caches that may forget. */
 
 import { definePattern, type PartContext, type Requirements } from '../../src/pattern.ts';
-import { serviceTimePriors } from './capacity.ts';
+import { serviceTimePriors, serviceUs } from './capacity.ts';
 import { type StoreSizing, size } from './size.ts';
 import { connect, topology } from './topology.ts';
 
@@ -43,7 +43,10 @@ export default definePattern<StoreSizing>({
     },
   ],
   stack: (part) => ({ module: 'stack.ts', construct: 'ShardedRedis', args: stackArgs(part) }),
-  offeredLoad: ({ sizing }) => ({ read: sizing.readPerSecond, write: sizing.writePerSecond }),
+  offeredLoad: ({ sizing: { readPerSecond: read, writePerSecond: write } }) => ({
+    ...(read > 0 ? { read } : {}),
+    ...(write > 0 ? { write } : {}),
+  }),
   workloadModule: 'workload',
   invariantsModule: 'invariants',
 });
@@ -54,6 +57,8 @@ function userLoad({ rate, data, latency }: Requirements) {
     writePerSecond: rate.writePerSecond.high * rate.peakFactor.high,
     payloadBytes: data.payloadBytes.high,
     totalMiB: data.totalMiB.high,
+    // The smallest values make the most keys, each with its overhead.
+    keys: Math.max(1, Math.ceil((data.totalMiB.high * 2 ** 20) / data.payloadBytes.low)),
     p99Ms: latency.p99Ms,
   };
 }
@@ -68,6 +73,7 @@ function local(sizing: StoreSizing, scale: number): StoreSizing {
     ...sizing,
     readPerSecond: sizing.readPerSecond * scale,
     writePerSecond: sizing.writePerSecond * scale,
+    busyCpus: sizing.busyCpus * scale,
     totalMiB: Math.max(1, Math.ceil(sizing.totalMiB * scale)),
     shards,
     maxmemoryMiB: memory(sizing.maxmemoryMiB),
@@ -79,12 +85,13 @@ function local(sizing: StoreSizing, scale: number): StoreSizing {
 /** Idle redis-servers and Node processes cost little; the load costs its service time, a write once a copy. */
 function footprint(sizing: StoreSizing): { cpus: number; memoryMiB: number } {
   const nodes = sizing.shards * (1 + sizing.replicasPerShard);
-  const { 'redis.read': read, 'redis.write': write, 'kv.api': api } = serviceTimePriors;
-  const writes = sizing.writePerSecond * (1 + sizing.replicasPerShard);
-  const busyUs =
-    sizing.readPerSecond * (read.meanUs + api.meanUs) + writes * write.meanUs + sizing.writePerSecond * api.meanUs;
+  const requests = sizing.readPerSecond + sizing.writePerSecond;
+  const apiCpus = (requests * serviceUs(serviceTimePriors, 'kv.api', sizing.payloadBytes)) / 1e6;
   const data = sizing.totalMiB * (1 + sizing.replicasPerShard) * 1.5;
-  return { cpus: busyUs / 1e6 + nodes * 0.01, memoryMiB: data + nodes * 12 + sizing.apiInstances * 90 };
+  return {
+    cpus: sizing.busyCpus + apiCpus + nodes * 0.01,
+    memoryMiB: data + nodes * 12 + sizing.apiInstances * 90,
+  };
 }
 
 function stackArgs(part: PartContext<StoreSizing>) {

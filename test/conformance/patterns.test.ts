@@ -3,8 +3,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Job, ProcessSet, Topology, Value } from '../../src/pattern.ts';
+import { defaultHardware } from '../../src/capacity/hardware.ts';
+import type { Demand, Job, ProcessSet, Topology, Value } from '../../src/pattern.ts';
 import { assemblePlan, isNoPlan } from '../../src/plan/assemble.ts';
+import { exactly } from '../../src/requirements/requirements.ts';
 import { checkValue } from '../../src/requirements/values.ts';
 import { catalogue } from '../../templates/index.ts';
 import { requirements } from '../unit/plan/requirements.ts';
@@ -131,6 +133,86 @@ describe.each(catalogue.map((pattern) => [pattern.id, pattern] as const))('%s', 
       expect(decision.from.length).toBeGreaterThan(0);
     }
     expect(part.predictions.length).toBeGreaterThan(0);
+  });
+
+  const sizeFor = (changes: Parameters<typeof requirements>[0], demands?: readonly Demand[]) => {
+    const asked = requirements({ needs: [pattern.need.id], ...changes });
+    const own = pattern.userDemand?.(asked);
+    const served = demands ?? (own === undefined ? [] : [{ ...own, from: 'user' }]);
+    const options = part.options;
+    return pattern.size({ requirements: asked, demands: served, options, hardware: defaultHardware, measured: {} });
+  };
+
+  it('is sized the same each time, as plain data with finite numbers', () => {
+    const sized = sizeFor({});
+    expect(sizeFor({})).toEqual(sized);
+    expect(JSON.parse(JSON.stringify(sized))).toEqual(sized);
+    expect(JSON.parse(JSON.stringify(part.sizing))).toEqual(part.sizing);
+  });
+
+  it('keeps within what it predicts, and gives every rejected option a reason and numbers', () => {
+    for (const { metric, predicted, bound, margin } of part.predictions) {
+      expect(predicted, metric).toBeLessThanOrEqual(bound);
+      expect(margin, metric).toBeGreaterThanOrEqual(1);
+    }
+    expect(part.rejected.length).toBeGreaterThan(0);
+    for (const { option, reason, numbers } of part.rejected) {
+      expect(reason, option).not.toBe('');
+      expect(Object.values(numbers).filter(Number.isFinite).length, option).toBeGreaterThan(0);
+    }
+  });
+
+  it('excuses itself where it cannot, instead of throwing', () => {
+    const sized = sizeFor({ latency: { p99Ms: 0.0001 } });
+    expect(sized.kind).toBe('unsized');
+    if (sized.kind === 'unsized') expect(sized.rejected[0].relax?.key).toBe('latency.p99Ms');
+  });
+
+  it('asks for a capability once, and offers guarantees for each that it provides', () => {
+    const sized = sizeFor({});
+    if (sized.kind !== 'sized') throw new Error('unsized');
+    const asked = sized.demands.map(({ capability }) => capability);
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(Object.keys(sized.guarantees).sort()).toEqual([...pattern.provides].sort());
+    const bound = pattern.connect(context, Object.values(sized.guarantees)[0] as never);
+    expect(Object.keys(bound).sort()).toEqual([...pattern.provides].sort());
+  });
+
+  it('needs machines that are on offer, one at least for each process that is to be spread', () => {
+    const offered = defaultHardware.machines.map(({ name }) => name);
+    expect(part.machines.every(({ machine, count }) => offered.includes(machine) && count > 0)).toBe(true);
+    const machines = part.machines.reduce((sum, { count }) => sum + count, 0);
+    const own = made.topology.processSets.filter((set) => set.part === part.name && set.spread);
+    expect(machines).toBeGreaterThanOrEqual(own.reduce((sum, { replicas }) => sum + replicas, 0));
+  });
+
+  it('shrinks with the local scale and never grows', () => {
+    const large = assemblePlan(
+      requirements({
+        needs: [pattern.need.id],
+        rate: { readPerSecond: exactly(1e5), writePerSecond: exactly(1e4), peakFactor: exactly(2) },
+      }),
+      catalogue,
+    );
+    if (isNoPlan(large)) throw new Error('no plan');
+    const whole = large.parts.find((each) => each.need === pattern.need.id);
+    if (whole === undefined) throw new Error('no part');
+    expect(pattern.local(whole.sizing, 1)).toEqual(whole.sizing);
+    let [cpus, memoryMiB] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (const scale of [1, 0.5, 0.1, 0.01, 0.001]) {
+      const need = pattern.footprint(pattern.local(whole.sizing, scale));
+      expect(need.cpus).toBeGreaterThan(0);
+      expect(need.cpus).toBeLessThanOrEqual(cpus * 1.0001);
+      expect(need.memoryMiB).toBeLessThanOrEqual(memoryMiB * 1.0001);
+      [cpus, memoryMiB] = [need.cpus, need.memoryMiB];
+    }
+  });
+
+  it('has no load where there is none, and then still a plan', () => {
+    const none = { readPerSecond: exactly(0), writePerSecond: exactly(0), peakFactor: exactly(1) };
+    const idle = assemblePlan(requirements({ needs: [pattern.need.id], rate: none }), catalogue);
+    if (isNoPlan(idle)) throw new Error('no plan');
+    for (const { offeredLoad } of idle.parts) expect(Object.keys(offeredLoad)).toEqual([]);
   });
 
   it('offers load only for operations with a rate', () => {
