@@ -3,11 +3,11 @@
  * catches errors and sets the exit code.
  */
 
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DspError, describeError, type ExitCode } from './errors.ts';
 import { packageVersion } from './package-root.ts';
+import { isProject, nearestProject } from './project/find.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
 type Action = (terminal: Terminal) => Promise<0 | ExitCode>;
@@ -223,15 +223,10 @@ function addOthers(program: Command, project: Project, run: Run): void {
 
 /** The given folder, or the nearest one upwards from `cwd` that holds a dsp.yaml. Throws `input.no-project`. */
 function findProject(cwd: string, given: string | undefined): string {
-  if (given !== undefined) {
-    const root = resolve(cwd, given);
-    if (existsSync(join(root, 'dsp.yaml'))) return root;
-    throw new DspError('input.no-project', { dir: root });
-  }
-  for (let dir = cwd; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, 'dsp.yaml'))) return dir;
-    if (dirname(dir) === dir) throw new DspError('input.no-project', { dir: cwd });
-  }
+  const dir = given === undefined ? cwd : resolve(cwd, given);
+  const found = given === undefined ? nearestProject(dir) : isProject(dir) ? dir : null;
+  if (found === null) throw new DspError('input.no-project', { dir });
+  return found;
 }
 
 function failed(error: unknown, terminal: Terminal, asJson: boolean): number {

@@ -20,7 +20,18 @@ function search(from: string): string {
   }
 }
 
+/** What of dsp's own package.json its code reads. */
+export interface PackageManifest {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+export function packageManifest(): PackageManifest {
+  return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
+}
+
 /** The version of this dsp. */
 export function packageVersion(): string {
-  return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version;
+  return packageManifest().version;
 }

@@ -52,3 +52,14 @@ export function processTerminal(interrupt: AbortSignal): Terminal {
 export function questionStreams(): { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream } {
   return { input: process.stdin, output: process.stderr };
 }
+
+/** Columns padded to their widest cell, two spaces apart. */
+export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -75,21 +75,6 @@ export function mixOf(kinds: readonly Served[]): Served {
   return { ratePerSecond: rate, meanUs: mean, scv: Math.max(0, square / mean ** 2 - 1) };
 }
 
-/** Mean wait of M/M/c: Erlang's C(c, a)·s / (c − a), with a = rate·s (Erlang 1917). */
-export function meanWaitMMc(ratePerUnit: number, meanService: number, servers: number): number {
-  const offered = ratePerUnit * meanService;
-  if (offered >= servers) return Number.POSITIVE_INFINITY;
-  let blocked = 1;
-  for (let n = 1; n <= servers; n++) blocked = (offered * blocked) / (n + offered * blocked);
-  const waiting = blocked / (1 - (offered / servers) * (1 - blocked));
-  return (waiting * meanService) / (servers - offered);
-}
-
-/** The quantile that each of `count` independent answers must meet so that the slowest meets `quantile`: q^(1/n). */
-export function quantileOfEach(quantile: number, count: number): number {
-  return quantile ** (1 / count);
-}
-
 /**
  * Share of the load on the busiest of `shards` when `keys` keys are asked by Zipf's law with exponent `skew`: the
  * hottest key's share plus an even share of the rest.

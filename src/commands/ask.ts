@@ -55,13 +55,18 @@ function questionOf({ message, feeds, hints, kind, choices, default: preset, che
   const listed = choices.map(({ value, words }) => ({ value, name: words }));
   if (kind === 'one') return { type: 'select' as const, ...asked, choices: listed, default: preset };
   if (kind === 'many') {
-    const validate = (ticked: readonly { readonly value: string }[]) =>
+    const validate = async (ticked: readonly { readonly value: string }[]) =>
       ticked.length === 0
         ? 'tick at least one with the space bar'
-        : (check(ticked.map(({ value }) => value).join(',')) ?? true);
+        : ((await check(ticked.map(({ value }) => value).join(','))) ?? true);
     return { type: 'checkbox' as const, ...asked, choices: listed, validate };
   }
-  return { type: 'input' as const, ...asked, default: preset, validate: (text: string) => check(text) ?? true };
+  return {
+    type: 'input' as const,
+    ...asked,
+    default: preset,
+    validate: async (text: string) => (await check(text)) ?? true,
+  };
 }
 
 /** Once answered, a question is one line. */

@@ -10,7 +10,7 @@ import { sampleCpu } from '../bench/machine-load.ts';
 import type { Arrivals } from '../bench/pacer.ts';
 import { showProgress } from '../bench/progress.ts';
 import { writeReport } from '../bench/report-files.ts';
-import { alignColumns, resultRows, scaleLine } from '../bench/report-words.ts';
+import { resultRows, scaleLine } from '../bench/report-words.ts';
 import { systemClock } from '../clock.ts';
 import { faultAccess } from '../deploy/local/faults.ts';
 import { readDeployment } from '../deploy/local/registry.ts';
@@ -20,7 +20,7 @@ import type { Pattern } from '../pattern.ts';
 import { parsePlan } from '../plan/file.ts';
 import type { Plan } from '../plan/plan.ts';
 import { freshSeed } from '../random.ts';
-import type { Terminal } from '../terminal.ts';
+import { alignColumns, type Terminal } from '../terminal.ts';
 
 export interface BenchOptions {
   readonly project: string;

@@ -1,9 +1,8 @@
 /** dsp doctor: what this machine lacks for the local target, and how to mend it. */
 
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { type Check, examine } from '../deploy/doctor.ts';
 import type { ExitCode } from '../errors.ts';
+import { nearestProject } from '../project/find.ts';
 import { questionStreams, type Terminal } from '../terminal.ts';
 
 export interface DoctorOptions {
@@ -30,13 +29,6 @@ export async function runDoctor(options: DoctorOptions, terminal: Terminal): Pro
     terminal.json({ schemaVersion: 1, target: 'local', ok, checks: shown });
   }
   return ok ? 0 : 4;
-}
-
-function nearestProject(from: string): string | null {
-  for (let dir = from; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, 'dsp.yaml'))) return dir;
-    if (dirname(dir) === dir) return null;
-  }
 }
 
 function print(checks: readonly Check[], terminal: Terminal): void {

@@ -11,10 +11,8 @@ export interface LogsOptions {
   readonly part?: string;
   readonly follow: boolean;
   /** Last lines of each log. */
-  readonly lines?: number;
+  readonly lines: number;
 }
-
-const defaultLines = 50;
 
 /** 130 when following was ended by Ctrl-C. */
 export async function runLogs(options: LogsOptions, terminal: Terminal): Promise<0 | ExitCode> {
@@ -26,7 +24,7 @@ export async function runLogs(options: LogsOptions, terminal: Terminal): Promise
   }
   const width = Math.max(0, ...names.map(({ length }) => length));
   const print = ({ source, text }: LogLine) => terminal.out(`${source.padEnd(width)} | ${text}`);
-  for (const line of readLogs(project, part, options.lines ?? defaultLines)) print(line);
+  for (const line of readLogs(project, part, options.lines)) print(line);
   if (!follow) return 0;
   await followLogs(project, part, systemClock, terminal.interrupt, print);
   return 130;

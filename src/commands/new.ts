@@ -1,7 +1,5 @@
 /** `dsp new`: interview → plan → project. */
 
-import { existsSync, readdirSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { basename, relative, resolve } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
 import { DspError, type ExitCode } from '../errors.ts';
@@ -9,7 +7,7 @@ import { packageVersion } from '../package-root.ts';
 import { assemblePlan, isNoPlan } from '../plan/assemble.ts';
 import type { NoPlan, Plan } from '../plan/plan.ts';
 import { summarizeNoPlan, summarizePlan } from '../plan/summary.ts';
-import { leftovers } from '../project/staging.ts';
+import { isEmptyFolder } from '../project/staging.ts';
 import { type Answer, type Answers, namePattern, requirementsOf } from '../requirements/assemble.ts';
 import { interview } from '../requirements/interview.ts';
 import { forgetPartial, loadPartial, partialPath, savePartial } from '../requirements/partial.ts';
@@ -39,32 +37,19 @@ export async function runNew(
   openQuestioner: OpenQuestioner = onTerminal,
 ): Promise<0 | ExitCode> {
   const given = options.dir === undefined ? null : resolve(terminal.cwd, options.dir);
-  if (given !== null) await refuseFilled(given);
+  // Nobody should answer a dozen questions to hear that the folder will not do.
+  if (given !== null) await isEmptyFolder(given);
   const kept = partialPath(given, terminal.cwd);
   const { answers, asked } = await gather(options, given, kept, terminal, openQuestioner);
   const requirements = requirementsOf(answers, catalogue);
   const root = given ?? resolve(terminal.cwd, requirements.name);
-  await refuseFilled(root);
+  await isEmptyFolder(root);
   const plan = assemblePlan(requirements, catalogue, { dspVersion: packageVersion() });
   if (isNoPlan(plan)) return tellNoPlan(plan, asked ? kept : null, options, terminal);
   await writeProject(root, plan, answers, terminal);
   if (asked || answersPath(options, terminal) === kept) await forgetPartial(kept);
   tell(root, plan, options, terminal);
   return 0;
-}
-
-/** Nobody should answer a dozen questions to hear that the folder will not do. What a killed run left does not count. */
-async function refuseFilled(root: string): Promise<void> {
-  try {
-    const left = await leftovers(root);
-    const [first] = (await readdir(root)).filter((name) => !left.includes(name)).sort();
-    if (first !== undefined) throw new DspError('project.not-empty', { dir: root, found: first });
-  } catch (error) {
-    if (error instanceof DspError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOTDIR') throw new DspError('project.not-a-folder', { path: root });
-    if (code !== 'ENOENT') throw new DspError('project.unwritable', { path: root, problem: message }, { cause: error });
-  }
 }
 
 interface Gathered {
@@ -114,7 +99,7 @@ async function askRest(
   { root, kept, defaultName, terminal, openQuestioner }: Asking,
 ): Promise<Answers> {
   const name = soFar.get('name')?.value as string | undefined;
-  if (root === null && name !== undefined) await refuseFilled(resolve(terminal.cwd, name));
+  if (root === null && name !== undefined) await isEmptyFolder(resolve(terminal.cwd, name));
   const { ask, confirm } = await openQuestioner(terminal.interrupt);
   let saved = false;
   const onAnswer = async (answers: Answers) => {
@@ -124,7 +109,7 @@ async function askRest(
       () => false,
     );
   };
-  const nameTaken = root === null ? (text: string) => taken(resolve(terminal.cwd, text)) : undefined;
+  const nameTaken = root === null ? (text: string) => problemOf(resolve(terminal.cwd, text)) : undefined;
   try {
     const resumed = await resume(kept, confirm, terminal);
     saved = resumed.size > 0;
@@ -145,8 +130,12 @@ async function resume(kept: string, confirm: Questioner['confirm'], terminal: Te
   return (await confirm('Go on from there?')) ? found : new Map();
 }
 
-function taken(root: string): string | null {
-  return existsSync(root) && readdirSync(root).length > 0 ? `${root} is not empty` : null;
+/** Why the folder will not do, or null. */
+function problemOf(root: string): Promise<string | null> {
+  return isEmptyFolder(root).then(
+    () => null,
+    (error: Error) => error.message,
+  );
 }
 
 /** The folder's name as a project's: `My_App` is my-app. Null when nothing of it will do. */

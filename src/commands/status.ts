@@ -3,7 +3,7 @@
 import { systemClock } from '../clock.ts';
 import { type InstanceStatus, isHealthy, readStatus } from '../deploy/local/status.ts';
 import type { ExitCode } from '../errors.ts';
-import type { Terminal } from '../terminal.ts';
+import { alignColumns, type Terminal } from '../terminal.ts';
 
 export interface StatusOptions {
   readonly project: string;
@@ -37,14 +37,7 @@ function table(instances: readonly InstanceStatus[]): readonly string[] {
     uptimeMs === null ? '-' : duration(uptimeMs),
     state === 'running' && reason !== null ? reason : '',
   ]);
-  const all = [['INSTANCE', 'STATE', 'PID', 'PORT', 'UP', ''], ...rows];
-  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return alignColumns([['INSTANCE', 'STATE', 'PID', 'PORT', 'UP', ''], ...rows]);
 }
 
 function duration(ms: number): string {

@@ -4,9 +4,9 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DspError } from '../errors.ts';
-import { packageRoot } from '../package-root.ts';
+import { packageManifest } from '../package-root.ts';
 import type { Topology } from '../pattern.ts';
-import type { Plan } from '../plan/plan.ts';
+import { parsePlan } from '../plan/file.ts';
 import { planPath } from '../project/manifest.ts';
 import { type Alternative, engines, findExecutable, isAtLeast, searchEngine } from './engines.ts';
 import { allocatePorts, isPortFree, portNeeds, portRange } from './local/ports.ts';
@@ -62,7 +62,7 @@ function check(id: string, need: string, found: string, problem: string | null):
 /** The local topology of the plan, or null when there is none that can be read. */
 function readTopology(project: string): Topology | null {
   try {
-    return (JSON.parse(readFileSync(join(project, planPath), 'utf8')) as Plan).local.topology;
+    return parsePlan(readFileSync(join(project, planPath), 'utf8'), planPath).local.topology;
   } catch {
     return null;
   }
@@ -85,7 +85,7 @@ function checkSystem(): Check {
 }
 
 function checkNode(): Check {
-  const range: string = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).engines.node;
+  const range = packageManifest().engines.node;
   const version = process.versions.node;
   return check(
     'node',

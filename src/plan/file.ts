@@ -1,19 +1,13 @@
 /** plan.json: the same plan gives the same bytes. */
 
+import { withSortedKeys } from '../digest.ts';
 import { DspError } from '../errors.ts';
 import type { Plan } from './plan.ts';
 import { planShape } from './shape.ts';
 
 /** Keys sorted, two spaces, a newline at the end. */
 export function formatPlan(plan: Plan): string {
-  return `${JSON.stringify(sortKeys(plan), null, 2)}\n`;
-}
-
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (value === null || typeof value !== 'object') return value;
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, sortKeys(item)]));
+  return `${JSON.stringify(withSortedKeys(plan), null, 2)}\n`;
 }
 
 /** Throws `plan.unreadable`. */

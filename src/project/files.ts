@@ -2,8 +2,8 @@
 
 import { chmod, lstat, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sha256 } from '../digest.ts';
 import { DspError } from '../errors.ts';
-import { sha256 } from './manifest.ts';
 import type { Found } from './merge.ts';
 import type { ProjectFile } from './project.ts';
 

@@ -1,6 +1,6 @@
 /** What dsp remembers of its own output: `.dsp/manifest.json`, and the pristine copies that merging needs. */
 
-import { createHash } from 'node:crypto';
+import { sha256 } from '../digest.ts';
 import type { Manifest, ProjectFile } from './project.ts';
 
 export const manifestPath = '.dsp/manifest.json';
@@ -25,10 +25,6 @@ export function isDerived(path: string): boolean {
 /** Whether a pristine copy is kept, so that edits can be merged. */
 export function hasBase(file: Pick<ProjectFile, 'path' | 'ownership'>): boolean {
   return file.ownership === 'generated' && !isDerived(file.path);
-}
-
-export function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
 }
 
 /** The manifest's file for `files`, which do not hold it. */

@@ -1,5 +1,6 @@
 /** The shell of every project: what it has whatever its parts are. */
 
+import { packageManifest } from '../package-root.ts';
 import type { Catalogue, Program, Topology } from '../pattern.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderTemplate } from './handlebars.ts';
@@ -33,7 +34,7 @@ export async function shellFiles(plan: Plan, catalogue: Catalogue): Promise<read
     ...(await Promise.all(copied)),
     ...stacks,
     ...kit,
-    await rendered('package.json.hbs', 'package.json', { name, ...(await toolVersions()) }),
+    await rendered('package.json.hbs', 'package.json', { name, ...toolVersions() }),
     await rendered('Pulumi.yaml.hbs', 'Pulumi.yaml', { name, description: `The system ${name}, planned by dsp` }),
     await rendered('README.md.hbs', 'README.md', readmeView(plan, catalogue)),
     ...(await Promise.all(bundlesOf(plan).map((bundle) => dockerfile(bundle, name)))),
@@ -62,8 +63,8 @@ function bundlesOf(plan: Plan): readonly string[] {
 }
 
 /** The versions that dsp itself is built and tested with. */
-async function toolVersions(): Promise<object> {
-  const { devDependencies, engines } = JSON.parse(await readSource('package.json'));
+function toolVersions(): object {
+  const { devDependencies, engines } = packageManifest();
   return {
     node: engines.node,
     versions: {

@@ -3,8 +3,9 @@
  * living one's; `entries` in it lists what it moves into the folder around it.
  */
 
-import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DspError } from '../errors.ts';
 import { attempt, textOf, writeTree } from './files.ts';
 import { requirementsPath } from './manifest.ts';
 import { isAlive } from './process.ts';
@@ -66,9 +67,31 @@ export async function leftovers(dir: string): Promise<readonly string[]> {
 }
 
 /** The living process that is making a folder in `dir`, or null. */
-export async function livingMaker(dir: string): Promise<number | null> {
+async function livingMaker(dir: string): Promise<number | null> {
   const owners = (await readdir(dir)).map(ownerOf);
   return owners.find((pid) => pid !== null && pid !== process.pid && isAlive(pid)) ?? null;
+}
+
+/**
+ * True: empty; false: not there. What a killed run left in it does not count. Throws DspError `project.not-empty`,
+ * `project.not-a-folder`, `project.busy`, or `project.unwritable`.
+ */
+export async function isEmptyFolder(target: string): Promise<boolean> {
+  const found = await attempt(target, () =>
+    stat(target).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      if (error.code === 'ENOTDIR') throw new DspError('project.not-a-folder', { path: dirname(target) });
+      throw error;
+    }),
+  );
+  if (found === null) return false;
+  if (!found.isDirectory()) throw new DspError('project.not-a-folder', { path: target });
+  const living = await attempt(target, () => livingMaker(target));
+  if (living !== null) throw new DspError('project.busy', { pid: living, dir: target });
+  const left = await attempt(target, () => leftovers(target));
+  const others = (await attempt(target, () => readdir(target))).filter((name) => !left.includes(name)).sort();
+  if (others[0] !== undefined) throw new DspError('project.not-empty', { dir: target, found: others[0] });
+  return true;
 }
 
 /** Whether the name is that of a folder in the making. */

@@ -1,9 +1,10 @@
 /** Writes a project again over the user's folder: three-way against `.dsp/base/`, so that edits survive. */
 
 import { join } from 'node:path';
+import { sha256 } from '../digest.ts';
 import { find, fingerprint, textOf } from './files.ts';
 import { carryOut, claim, release, type Step } from './journal.ts';
-import { basePath, conflictPath, hasBase, manifestPath, parseManifest, sha256 } from './manifest.ts';
+import { basePath, conflictPath, hasBase, manifestPath, parseManifest } from './manifest.ts';
 import { type Decision, decide, decideLeaving, type Found } from './merge.ts';
 import type { Project, ProjectFile, WriteResult } from './project.ts';
 

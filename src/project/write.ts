@@ -1,12 +1,11 @@
 /** Writes a new project: the whole folder, or nothing. */
 
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { DspError } from '../errors.ts';
 import { attempt } from './files.ts';
 import { basePath, hasBase } from './manifest.ts';
 import type { Project, ProjectFile, WriteResult } from './project.ts';
-import { dropStaging, isStaging, leftovers, livingMaker, moveEntries, stageFiles } from './staging.ts';
+import { dropStaging, isEmptyFolder, isStaging, leftovers, moveEntries, stageFiles } from './staging.ts';
 
 export { updateProject } from './update.ts';
 
@@ -33,25 +32,6 @@ export async function writeNewProject(
 function withBase(project: Project): readonly ProjectFile[] {
   const pristine = project.files.filter(hasBase).map((file) => ({ ...file, path: basePath(file.path) }));
   return [...project.files, ...pristine.map((file) => ({ ...file, executable: false }))];
-}
-
-/** True: empty; false: not there. What a killed run left in it does not count. */
-async function isEmptyFolder(target: string): Promise<boolean> {
-  const found = await attempt(target, () =>
-    stat(target).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      if (error.code === 'ENOTDIR') throw new DspError('project.not-a-folder', { path: dirname(target) });
-      throw error;
-    }),
-  );
-  if (found === null) return false;
-  if (!found.isDirectory()) throw new DspError('project.not-a-folder', { path: target });
-  const living = await attempt(target, () => livingMaker(target));
-  if (living !== null) throw new DspError('project.busy', { pid: living, dir: target });
-  const left = await attempt(target, () => leftovers(target));
-  const others = (await attempt(target, () => readdir(target))).filter((name) => !left.includes(name)).sort();
-  if (others[0] !== undefined) throw new DspError('project.not-empty', { dir: target, found: others[0] });
-  return true;
 }
 
 /** Folder and all in one rename. */

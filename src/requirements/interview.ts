@@ -23,7 +23,7 @@ export interface Prompt {
   /** Text that Enter takes: `unknown` takes the documented prior. */
   readonly default: string;
   /** The reason why an answer will not do, or null. */
-  readonly check: (text: string) => string | null;
+  readonly check: (text: string) => Promise<string | null>;
 }
 
 /** Answers with the text of the keyboard; `many` joined by commas. Rejects when the user leaves. */
@@ -36,7 +36,7 @@ export interface InterviewOptions {
   readonly onAnswer: (answers: Answers) => Promise<void>;
   readonly defaultName: string;
   /** Why a well-formed name cannot be taken, or null. */
-  readonly nameTaken?: (name: string) => string | null;
+  readonly nameTaken?: (name: string) => Promise<string | null>;
 }
 
 /** Asks for what `given` lacks, what the system does first. Rejects as `ask` does. */
@@ -50,7 +50,7 @@ export async function interview(given: Answers, options: InterviewOptions): Prom
     const prompt = promptFor(key, answers, options);
     const text = await ask(prompt);
     const read = readAnswer(key, text, 'interview', catalogue);
-    const problem = prompt.check(text);
+    const problem = await prompt.check(text);
     if ('problem' in read || problem !== null) throw new RangeError(`${key}: unchecked answer: ${problem}`);
     answers.set(key, read);
     await onAnswer(answers);
@@ -68,12 +68,12 @@ function promptFor(key: string, answers: Answers, options: InterviewOptions): Pr
 
 /** Wrong alone, or together with the answers before. */
 function checkFor(key: string, answers: Answers, { catalogue, nameTaken }: InterviewOptions): Prompt['check'] {
-  return (text) => {
+  return async (text) => {
     const read = readAnswer(key, text, 'interview', catalogue);
     if ('problem' in read) return `this ${read.problem}`;
     const [crossed] = contradictions(new Map(answers).set(key, read));
     if (crossed !== undefined) return `${crossed.key} ${crossed.problem}`;
-    return key === 'name' ? (nameTaken?.(read.value as string) ?? null) : null;
+    return key === 'name' ? ((await nameTaken?.(read.value as string)) ?? null) : null;
   };
 }
 

@@ -52,12 +52,12 @@ it('logs carry the name of their source', async () => {
   expect(said.out).toHaveLength(4);
   expect(said.out).toContain('web-api-0      | listening');
   const web = recorder();
-  await runLogs({ project, part: 'web', follow: false }, web.terminal);
+  await runLogs({ project, part: 'web', follow: false, lines: 50 }, web.terminal);
   expect(web.said.out).toEqual(['web-api-0      | listening']);
 });
 
 it('logs of nobody name who there is', async () => {
-  const asked = runLogs({ project, part: 'nobody', follow: false }, recorder().terminal);
+  const asked = runLogs({ project, part: 'nobody', follow: false, lines: 50 }, recorder().terminal);
   await expect(asked).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('store-redis-0') });
 });
 
@@ -96,5 +96,5 @@ it('of nothing, status exits 1 and logs say so', async () => {
   const { terminal, said } = recorder();
   expect(await runStatus({ project, json: false }, terminal)).toBe(1);
   expect(said.note).toEqual([expect.stringContaining('dsp deploy')]);
-  await expect(runLogs({ project, follow: false }, terminal)).rejects.toMatchObject({ code: 'deploy.none' });
+  await expect(runLogs({ project, follow: false, lines: 50 }, terminal)).rejects.toMatchObject({ code: 'deploy.none' });
 });

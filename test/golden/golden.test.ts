@@ -7,8 +7,9 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/digest.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { manifestPath, sha256 } from '../../src/project/manifest.ts';
+import { manifestPath } from '../../src/project/manifest.ts';
 import type { Project } from '../../src/project/project.ts';
 import { treeOf } from '../unit/project/project-fixture.ts';
 import { goldenFolder, renderScenario, scenarios } from '../unit/project/scenarios.ts';

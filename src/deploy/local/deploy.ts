@@ -3,10 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
+import { sha256 } from '../../digest.ts';
 import { DspError } from '../../errors.ts';
 import type { Topology } from '../../pattern.ts';
 import type { Plan } from '../../plan/plan.ts';
-import { sha256 } from '../../project/manifest.ts';
 import { hash32 } from '../../random.ts';
 import type { Deployment } from '../deployment.ts';
 import { findEngines } from '../engines.ts';

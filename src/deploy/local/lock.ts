@@ -3,9 +3,9 @@
  * bound once, and leaves no file behind. Whoever connects to it is told who holds it.
  */
 
-import { createHash } from 'node:crypto';
 import { connect, createServer, type Server } from 'node:net';
 import type { Clock } from '../../clock.ts';
+import { sha256 } from '../../digest.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -34,7 +34,7 @@ const retryMs = 50;
 /** The lock, or its holder when it was not let go in time. A holder that answers nothing has pid 0. */
 export async function acquireLock(request: LockRequest): Promise<Lock | { readonly heldBy: Holder }> {
   const { clock, signal } = request;
-  const path = `\0dsp-${createHash('sha256').update(request.name).digest('hex').slice(0, 40)}`;
+  const path = `\0dsp-${sha256(request.name).slice(0, 40)}`;
   const giveUpMs = clock.monotonicMs() + request.waitMs;
   for (let said = false; ; ) {
     signal?.throwIfAborted();

@@ -3,11 +3,11 @@
  * names its root; which ports it holds is in that project's own state, so that a project that is gone holds none.
  */
 
-import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
+import { sha256 } from '../../digest.ts';
 import { DspError } from '../../errors.ts';
 import { attempt } from '../../project/files.ts';
 import { acquireLock } from './lock.ts';
@@ -113,5 +113,5 @@ async function openFolder(folder: string): Promise<void> {
 }
 
 function entryPath(folder: string, root: string): string {
-  return join(folder, `${createHash('sha256').update(root).digest('hex').slice(0, 32)}.json`);
+  return join(folder, `${sha256(root).slice(0, 32)}.json`);
 }

@@ -1,8 +1,8 @@
 /** Topology and ports → what to execute: every reference becomes a literal. Pure. */
 
 import { join } from 'node:path';
+import { sha256 } from '../../digest.ts';
 import type { Job, Probe, ProcessSet, Program, Topology, Value } from '../../pattern.ts';
-import { sha256 } from '../../project/manifest.ts';
 import { logPathOf, type Paths } from './paths.ts';
 import { instanceId, type PortMap, reservedWith } from './ports.ts';
 

@@ -9,7 +9,8 @@ import { reportFolderName, writeReport } from '../../../src/bench/report-files.t
 import { renderHtml } from '../../../src/bench/report-html.ts';
 import { renderJunit } from '../../../src/bench/report-junit.ts';
 import { renderSummary } from '../../../src/bench/report-summary.ts';
-import { alignColumns, numberText, resultRows } from '../../../src/bench/report-words.ts';
+import { numberText, resultRows } from '../../../src/bench/report-words.ts';
+import { alignColumns } from '../../../src/terminal.ts';
 import { all, readMarkup, textOf } from './markup.ts';
 import { fault, invariant, report } from './samples.ts';
 

@@ -13,10 +13,8 @@ import {
   leastThat,
   meanWaitGG1,
   meanWaitMG1,
-  meanWaitMMc,
   mixOf,
   p99Ms,
-  quantileOfEach,
   responseQuantileMG1,
   serversFor,
   waitQuantileMG1,
@@ -109,16 +107,7 @@ describe('the single server against a simulated one', () => {
   });
 });
 
-describe('shared queues and fan-out', () => {
-  it('one worker is M/M/1, and eight at the same load wait far less', () => {
-    expect(meanWaitMMc(0.7, 1, 1)).toBeCloseTo(meanWaitMG1(0.7, 1, 1), 9);
-    expect(meanWaitMMc(5.6, 1, 8)).toBeLessThan(meanWaitMMc(0.7, 1, 1) / 5);
-  });
-
-  it('asks each of 100 leaves for the 0.9999 quantile to meet the p99', () => {
-    expect(quantileOfEach(0.99, 100)).toBeCloseTo(0.9999, 4);
-  });
-
+describe('load that is split', () => {
   it('splits evenly without skew, and keeps the hottest key on one shard', () => {
     expect(hottestShare(4, 1e6, 0)).toBeCloseTo(0.25, 4);
     expect(hottestShare(1000, 1e6, 1)).toBeGreaterThan(0.06);

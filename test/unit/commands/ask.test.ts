@@ -39,7 +39,7 @@ const text: Prompt = {
   kind: 'text',
   choices: [],
   default: 'unknown',
-  check: (answer) => (/^(\d+|unknown)$/.test(answer) ? null : `this is ${answer}`),
+  check: async (answer) => (/^(\d+|unknown)$/.test(answer) ? null : `this is ${answer}`),
 };
 const choices = [
   { value: 'low', words: 'nobody looks after it' },
@@ -75,7 +75,7 @@ describe('a question', () => {
     const one = ask({ ...text, kind: 'one', choices, default: 'low' });
     await type('people are there for it', `${down}${enter}`);
     expect(await one).toBe('high');
-    const many = ask({ ...text, kind: 'many', choices: choices.slice(0, 2), default: '', check: () => null });
+    const many = ask({ ...text, kind: 'many', choices: choices.slice(0, 2), default: '', check: async () => null });
     await type('nobody looks after it', enter);
     await type('at least one', ` ${down} ${enter}`);
     expect(await many).toBe('low,high');

@@ -46,7 +46,7 @@ function person(says: Readonly<Record<string, string>>, leavesAfter = Number.POS
       if (asked.length >= leavesAfter) throw new DspError('interrupted', {});
       asked.push(prompt.key);
       const text = says[prompt.key] ?? prompt.default;
-      const problem = prompt.check(text);
+      const problem = await prompt.check(text);
       if (problem !== null) throw new Error(`${prompt.key}: ${problem}`);
       return text;
     },

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runDoctor } from '../../../src/commands/doctor.ts';
 import { examine } from '../../../src/deploy/doctor.ts';
+import { formatPlan, parsePlan } from '../../../src/plan/file.ts';
 import type { Terminal } from '../../../src/terminal.ts';
 import { planOf, redisSet, smallTopology, write } from '../../e2e/deploy-fixture.ts';
 
@@ -40,7 +41,10 @@ describe('examine', () => {
   it('looks at the needs of the plan', async () => {
     const project = folder();
     const huge = { ...redisSet, replicas: 2_000, resources: { cpuMillis: 1, memoryMiB: 100_000 } };
-    write(project, 'plan.json', JSON.stringify(planOf({ ...smallTopology, processSets: [huge] })));
+    const golden = readFileSync('test/golden/store-only/expected/plan.json', 'utf8');
+    const plan = parsePlan(golden, 'plan.json');
+    const { topology } = planOf({ ...smallTopology, processSets: [huge] }).local;
+    write(project, 'plan.json', formatPlan({ ...plan, local: { ...plan.local, topology } }));
     const checks = await examine({ project, cwd: project, env: { PATH: process.env.PATH } });
     const byId = Object.fromEntries(checks.map((check) => [check.id, check]));
     expect(byId.memory).toMatchObject({

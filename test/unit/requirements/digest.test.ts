@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest';
+import { withSortedKeys } from '../../../src/digest.ts';
 import { seededRandom } from '../../../src/random.ts';
-import { canonicalJson, requirementsDigest } from '../../../src/requirements/digest.ts';
+import { requirementsDigest } from '../../../src/requirements/digest.ts';
 import type { Requirements } from '../../../src/requirements/requirements.ts';
 import { randomRequirements } from './random-requirements.ts';
 
 it('does not depend on the order of keys', () => {
-  expect(canonicalJson({ b: [1, { d: null, c: 'x' }], a: true })).toBe('{"a":true,"b":[1,{"c":"x","d":null}]}');
+  const sorted = withSortedKeys({ b: [1, { d: null, c: 'x' }], a: true });
+  expect(JSON.stringify(sorted)).toBe('{"a":true,"b":[1,{"c":"x","d":null}]}');
   for (let seed = 1; seed <= 200; seed++) {
     const requirements = randomRequirements(seededRandom(seed));
     const turned = Object.fromEntries(Object.entries(requirements).reverse()) as unknown as Requirements;
@@ -26,5 +28,5 @@ it('changes with any value', () => {
 });
 
 it('leaves out what is not there, as JSON does', () => {
-  expect(canonicalJson({ a: undefined, b: 1 })).toBe('{"b":1}');
+  expect(withSortedKeys({ a: undefined, b: 1 })).toStrictEqual({ b: 1 });
 });

@@ -16,7 +16,7 @@ function person(says: Readonly<Record<string, string>>, leavesAt = Number.POSITI
     if (asked.length >= leavesAt) throw new DspError('interrupted', {});
     asked.push(prompt);
     const text = says[prompt.key] ?? prompt.default;
-    const problem = prompt.check(text);
+    const problem = await prompt.check(text);
     if (problem !== null) throw new Error(`${prompt.key}: ${problem}`);
     return text;
   };
@@ -37,7 +37,7 @@ describe('the questions', () => {
         { value: 'keep-things', words: 'keep things' },
       ],
     });
-    expect(who.asked[0]?.check('')).not.toBeNull();
+    expect(await who.asked[0]?.check('')).not.toBeNull();
   });
 
   it('are those that the chosen needs read, then their own', async () => {
@@ -122,14 +122,16 @@ describe('the answers', () => {
 
   it('are refused at their question when they are wrong, or contradict one before', async () => {
     const who = person({ needs: 'keep-things', 'rate.readPerSecond': '0', 'data.payloadBytes': '5000' });
-    await run(who, new Map(), { nameTaken: (name) => (name === 'full' ? 'it is not empty' : null) });
+    await run(who, new Map(), { nameTaken: async (name) => (name === 'full' ? 'it is not empty' : null) });
     const check = (key: string, text: string) => who.asked.find((prompt) => prompt.key === key)?.check(text);
-    expect(check('rate.peakFactor', '0.5')).toBe('this is 0.5; it can be from 1 to 1000 ×');
-    expect(check('rate.writePerSecond', '0')).toBe('rate is 0 reads and 0 writes a second: there is nothing to do');
-    expect(check('data.totalMiB', '0.001')).toBe('data.payloadBytes is 5000, more than all the data (0.001 MiB)');
-    expect(check('name', 'A')).toMatch(/^this is "A"/);
-    expect(check('name', 'full')).toBe('it is not empty');
-    expect(check('name', 'free')).toBeNull();
+    expect(await check('rate.peakFactor', '0.5')).toBe('this is 0.5; it can be from 1 to 1000 ×');
+    expect(await check('rate.writePerSecond', '0')).toBe(
+      'rate is 0 reads and 0 writes a second: there is nothing to do',
+    );
+    expect(await check('data.totalMiB', '0.001')).toBe('data.payloadBytes is 5000, more than all the data (0.001 MiB)');
+    expect(await check('name', 'A')).toMatch(/^this is "A"/);
+    expect(await check('name', 'full')).toBe('it is not empty');
+    expect(await check('name', 'free')).toBeNull();
   });
 
   it('go no further when the asker lets a wrong one through', async () => {
