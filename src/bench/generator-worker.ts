@@ -15,6 +15,7 @@ interface LoadedPart extends DrivenPart {
   readonly context: WorkloadContext;
   /** Keys that this worker acted on, for the final reads. */
   readonly keys: Set<string>;
+  readonly loadOnly: boolean;
 }
 
 const reportEveryMs = 250;
@@ -52,6 +53,7 @@ async function loadPart(config: GeneratorConfig, part: GeneratorPart, index: num
     draw: weightedDraw(context.offeredLoad),
     random,
     controlIn: part.controlIn ?? null,
+    loadOnly: part.loadOnly === true,
   };
 }
 
@@ -60,7 +62,7 @@ async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<Fr
   let lastFailure = '';
   await Promise.all(
     parts.map(async (part) => {
-      const requests = part.workload.prepare?.(part.context) ?? [];
+      const requests = part.loadOnly ? [] : (part.workload.prepare?.(part.context) ?? []);
       for (const request of requests) part.keys.add(request.key);
       const failures = await driver.sendAll(part, requests, 'prepare');
       failed += failures;
@@ -73,7 +75,7 @@ async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<Fr
 async function readBack(driver: Driver, parts: readonly LoadedPart[]): Promise<void> {
   await Promise.all(
     parts
-      .filter((part) => part.controlIn === null)
+      .filter((part) => part.controlIn === null && !part.loadOnly)
       .map((part) => driver.sendAll(part, part.workload.finalReads(part.context, [...part.keys]), 'final')),
   );
 }

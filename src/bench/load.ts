@@ -87,6 +87,8 @@ class LoadRun {
   readonly #faults: FaultRecord[] = [];
   readonly #threads: readonly GeneratorThread[];
   readonly #aborted: Promise<never>;
+  /** Its signal outlives the run: a search makes many. */
+  readonly #ended = new AbortController();
   #startMs = 0;
   #lastFailureMs = 0;
   #phase: Phase = 'prepare';
@@ -99,7 +101,7 @@ class LoadRun {
     this.#aborted = new Promise((_, reject) => {
       const abort = () => reject(deps.signal.reason);
       if (deps.signal.aborted) abort();
-      else deps.signal.addEventListener('abort', abort, { once: true });
+      else deps.signal.addEventListener('abort', abort, { once: true, signal: this.#ended.signal });
     });
     this.#aborted.catch(() => {});
     const { parts, arrivals, seed, workers, timeoutMs, maxConnections } = plan;
@@ -140,6 +142,7 @@ class LoadRun {
   }
 
   async stop(): Promise<void> {
+    this.#ended.abort();
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 

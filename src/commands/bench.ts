@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
 import { bench } from '../bench/bench.ts';
 import type { Benched } from '../bench/conclude.ts';
-import type { BenchSettings } from '../bench/input.ts';
+import type { BenchInput, BenchSettings } from '../bench/input.ts';
 import { sampleCpu } from '../bench/machine-load.ts';
 import type { Arrivals } from '../bench/pacer.ts';
 import { showProgress } from '../bench/progress.ts';
+import { capacityLines } from '../bench/report-capacity.ts';
 import { writeReport } from '../bench/report-files.ts';
 import { resultRows, scaleLine } from '../bench/report-words.ts';
 import { systemClock } from '../clock.ts';
@@ -35,10 +36,50 @@ export interface BenchOptions {
   readonly workers?: number;
   /** Multiplies the planned rates. */
   readonly rate?: number;
+  /** Search for the highest rate instead of judging the planned one. */
+  readonly findCapacity?: boolean;
+  /** Measure service times instead of judging. */
+  readonly calibrate?: boolean;
 }
 
 /** 0 pass, 99 fail, 98 inconclusive or invalid; throws as {@link bench} does. */
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  const input = await benchInput(options);
+  if (options.calibrate === true) return (await import('./bench-capacity.ts')).runCalibrate(input, options, terminal);
+  const benched =
+    options.findCapacity === true ? await searched(input, options, terminal) : await judged(input, terminal);
+  return finish(benched, options, terminal);
+}
+
+async function searched(input: BenchInput, { project }: BenchOptions, terminal: Terminal): Promise<Benched> {
+  const { runSearch } = await import('./bench-capacity.ts');
+  return runSearch(input, project, terminal);
+}
+
+function judged(input: BenchInput, terminal: Terminal): Promise<Benched> {
+  const { plan, deployment, settings } = input;
+  terminal.note(`bench of ${plan.requirements.name} at ${scaleLine(deployment.scale)}, seed ${settings.seed}`);
+  return bench(input, {
+    clock: systemClock,
+    signal: terminal.interrupt,
+    onProgress: showProgress(terminal),
+    sampleCpu: () => sampleCpu(deployment.root),
+  });
+}
+
+/** Writes the report, and shows it. */
+async function finish(
+  benched: Benched,
+  { project, json }: Pick<BenchOptions, 'project' | 'json'>,
+  terminal: Terminal,
+): Promise<0 | ExitCode> {
+  const folder = await writeReport(project, benched.report);
+  if (json) terminal.json({ ...benched.report, folder });
+  else print(benched, folder, terminal);
+  return benched.judgement.exitCode;
+}
+
+async function benchInput(options: BenchOptions): Promise<BenchInput> {
   const deployment = await readDeployment(options.project);
   if (deployment === null) {
     throw new DspError('bench.no-deployment', { project: options.project, missing: 'nothing is deployed' });
@@ -50,22 +91,8 @@ export async function runBench(options: BenchOptions, terminal: Terminal): Promi
       missing: 'plan.json has changed since it was deployed',
     });
   }
-  const settings = settingsOf(options);
-  terminal.note(`bench of ${plan.requirements.name} at ${scaleLine(deployment.scale)}, seed ${settings.seed}`);
   const access = faultAccess(options.project, systemClock);
-  const benched = await bench(
-    { plan, deployment, access, patternOf, settings, dspVersion: packageVersion() },
-    {
-      clock: systemClock,
-      signal: terminal.interrupt,
-      onProgress: showProgress(terminal),
-      sampleCpu: () => sampleCpu(deployment.root),
-    },
-  );
-  const folder = await writeReport(options.project, benched.report);
-  if (options.json) terminal.json({ ...benched.report, folder });
-  else print(benched, folder, terminal);
-  return benched.judgement.exitCode;
+  return { plan, deployment, access, patternOf, settings: settingsOf(options), dspVersion: packageVersion() };
 }
 
 /** plan.json at the scale that was deployed, which `dsp deploy --scale` may have set. */
@@ -89,7 +116,11 @@ export function settingsOf(options: BenchOptions): BenchSettings {
     workers: options.workers === undefined ? null : Math.max(1, options.workers),
     rateFactor: options.rate ?? 1,
   };
-  return { ...settings, replay: replayCommand(settings) };
+  const replay = replayCommand(settings);
+  return {
+    ...settings,
+    replay: options.findCapacity === true ? `dsp bench --find-capacity --seed ${settings.seed}` : replay,
+  };
 }
 
 /** All that makes the run what it is, said in flags. */
@@ -113,6 +144,7 @@ function patternOf(id: string): Pattern {
 
 function print({ report, judgement }: Benched, folder: string, terminal: Terminal): void {
   for (const line of alignColumns(resultRows(report))) terminal.out(line);
+  if (report.capacity !== undefined) for (const line of capacityLines(report.capacity)) terminal.out(line);
   terminal.out('');
   const smoke = judgement.exitCode === 0 && report.verdict !== 'pass' ? ' (smoke run: nothing was violated)' : '';
   terminal.out(`${report.verdict}${smoke}`);
