@@ -3,7 +3,9 @@
  * beside dsp.yaml and is committed: plan.json follows from both, on whatever machine they are planned.
  */
 
+import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { withSortedKeys } from '../digest.ts';
 import { DspError } from '../errors.ts';
@@ -81,4 +83,17 @@ export function serviceTimesOf({ times, machine, date }: MeasuredTimes): Readonl
       { meanUs, lowUs, highUs, scv, source: 'measured' as const, citation },
     ]),
   );
+}
+
+/** Those of a project, of whatever machine: a plan follows from the project's files alone, wherever it is made. */
+export async function readServiceTimes(project: string): Promise<Readonly<Record<string, ServiceTime>>> {
+  const measured = await readMeasured(project);
+  return measured === null ? {} : serviceTimesOf(measured);
+}
+
+/** Null when nothing was measured yet. Throws `measured.unreadable`. */
+export async function readMeasured(project: string): Promise<MeasuredTimes | null> {
+  const file = join(project, measuredFile);
+  const text = await readFile(file, 'utf8').catch(() => null);
+  return text === null ? null : parseMeasured(text, file);
 }

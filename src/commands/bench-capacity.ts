@@ -1,6 +1,6 @@
 /** `dsp bench --find-capacity` and `dsp bench --calibrate`. */
 
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCalibration, runCapacity, type SearchDeps, type TimesUsed } from '../bench/capacity-run.ts';
 import type { Benched } from '../bench/conclude.ts';
@@ -14,7 +14,7 @@ import {
   machineWords,
   measuredFile,
   otherMachine,
-  parseMeasured,
+  readMeasured,
 } from '../capacity/measured.ts';
 import { systemClock } from '../clock.ts';
 import type { ExitCode } from '../errors.ts';
@@ -32,10 +32,8 @@ export async function runSearch(input: BenchInput, project: string, terminal: Te
 
 /** Measured times of this machine; those of another one are refused, and the priors taken instead. */
 async function timesFor(project: string): Promise<TimesUsed> {
-  const file = join(project, measuredFile);
-  const text = await readFile(file, 'utf8').catch(() => null);
-  if (text === null) return { measured: null, words: 'priors: nothing was measured yet (dsp bench --calibrate)' };
-  const measured = parseMeasured(text, file);
+  const measured = await readMeasured(project);
+  if (measured === null) return { measured: null, words: 'priors: nothing was measured yet (dsp bench --calibrate)' };
   const other = otherMachine(measured.machine, fingerprint());
   if (other === null) return { measured, words: `measured on this machine, ${measured.date}` };
   return { measured: null, words: `priors: ${measuredFile} is refused, for it was ${other}` };

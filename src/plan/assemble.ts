@@ -76,6 +76,22 @@ function repairDecision({ machineUnavailability, machineRepairMs }: Hardware): D
   };
 }
 
+/** Said once for all parts: what was measured holds for the machine that it was measured on. */
+function measuredDecision(used: readonly (readonly [string, ServiceTime])[]): readonly Decision[] {
+  const [first] = used;
+  if (first === undefined) return [];
+  return [
+    {
+      about: 'service times',
+      chosen: used.map(([name]) => name).join(', '),
+      because: `${first[1].citation}; the machines on offer are taken to be as fast`,
+      numbers: Object.fromEntries(used.map(([name, { meanUs }]) => [`${name} µs`, meanUs])),
+      from: ['measured.json'],
+      source: 'measured',
+    },
+  ];
+}
+
 /** The composition, if it costs no more than may be spent. */
 function affordable(world: World): Composed {
   const composed = compose(world);
@@ -90,6 +106,8 @@ function usdOf({ parts }: Composition, hardware: Hardware): number {
 }
 
 function planOf({ requirements, hardware }: World, composed: Composition, options: AssembleOptions): Plan {
+  const known = new Set(composed.parts.flatMap(({ pattern }) => Object.keys(pattern.serviceTimes)));
+  const used = Object.entries(options.measured ?? {}).filter(([name]) => known.has(name));
   const local = localScale(composed.parts, options.scale, options.localMachine ?? referenceLocalMachine);
   const target = wire(composed.parts, requirements, (part) => part.sized.sizing);
   const here = wire(composed.parts, requirements, (part) => part.pattern.local(part.sized.sizing, local.scale));
@@ -113,7 +131,8 @@ function planOf({ requirements, hardware }: World, composed: Composition, option
     },
     tightest: tightestOf(parts.flatMap((part) => part.predictions)),
     local: { ...local, topology: here.topology },
-    decisions: [repairDecision(hardware), ...composed.decisions],
+    decisions: [repairDecision(hardware), ...measuredDecision(used), ...composed.decisions],
+    ...(used.length > 0 ? { measured: Object.fromEntries(used) } : {}),
   };
 }
 
