@@ -95,6 +95,8 @@ export interface Excuse {
   /** The resource or requirement that it broke on. */
   readonly bottleneck: string;
   readonly numbers: Readonly<Record<string, number>>;
+  /** Of the worlds that unsure answers leave open, those in which it was rejected for this; absent: there is but one. */
+  readonly worlds?: { readonly rejectedIn: number; readonly of: number };
   /** The requirement (dsp.yaml key) to relax, and the value from which on it fits, where that is known. */
   readonly relax?: { readonly key: string; readonly to: Json };
 }

@@ -19,6 +19,7 @@ import type { Requirements } from '../requirements/requirements.ts';
 import { type Composed, type Composition, compose, type Sizing, type World } from './compose.ts';
 import { costOf, machineOf } from './cost.ts';
 import { type LocalMachine, localScale } from './local-scale.ts';
+import { composeOverWorlds } from './over-worlds.ts';
 import type { NoPlan, Part, Plan } from './plan.ts';
 import { relaxationsFor } from './relax.ts';
 
@@ -48,8 +49,10 @@ export function assemblePlan(
     measured: options.measured ?? {},
   });
   const world = worldOf(requirements);
-  const composed = affordable(world);
-  if (!('rejected' in composed)) return planOf(world, composed, options);
+  const { composed, decisions } = composeOverWorlds(world, affordable);
+  if (!('rejected' in composed)) {
+    return planOf(world, { ...composed, decisions: [...decisions, ...composed.decisions] }, options);
+  }
   const replan = (relaxed: Requirements) => {
     const again = affordable(worldOf(relaxed));
     return 'rejected' in again ? again.rejected : null;
