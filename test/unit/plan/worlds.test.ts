@@ -153,8 +153,8 @@ describe.each([[['keep-hot-data']], [['limit-callers']], [['keep-hot-data', 'lim
 );
 
 it('plans a store for 10 million requests a second over all worlds', () => {
-  const asked = unsure(5e6, 1.1, { needs: ['keep-hot-data'], loss: { rpoMs: 10_000 } });
-  const planned = plan({ ...asked, data: { ...asked.data, totalMiB: about(500_000, 1.1) } });
+  const asked = unsure(4.5e6, 1.1, { needs: ['keep-hot-data'], loss: { rpoMs: 10_000 } });
+  const planned = plan({ ...asked, data: { payloadBytes: about(64, 1.1), totalMiB: about(500_000, 1.1) } });
   const asking = Object.values(planned.parts[0]?.offeredLoad ?? {}).reduce((a, b) => a + b, 0);
   expect(asking).toBeGreaterThan(1e7);
   expect(worldsOf(planned)?.worlds).toBe(512);
