@@ -86,8 +86,10 @@ function checkValue(id: string, value: Value): void {
     return;
   }
   if ('concat' in value) for (const part of value.concat) checkValue(id, part);
-  const named = value as Partial<Record<'addressesOf' | 'port' | 'ownPort' | 'volume' | 'file', string>>;
-  for (const name of [named.addressesOf, named.port, named.ownPort, named.volume, named.file]) {
+  const named = value as Partial<
+    Record<'addressesOf' | 'port' | 'ownPort' | 'reachedPort' | 'volume' | 'file', string>
+  >;
+  for (const name of [named.addressesOf, named.port, named.ownPort, named.reachedPort, named.volume, named.file]) {
     if (name !== undefined) check('id', `a reference of ${id}`, name);
   }
 }
