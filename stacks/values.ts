@@ -31,6 +31,8 @@ export function resolveValue(value: Value, scope: Scope): string {
   if ('ownPort' in value) return String(containerPort(scope.owner, value.ownPort));
   if ('ownHost' in value) return `$(${podIp})`;
   if ('ownOrdinal' in value) return `$(${podIndex})`;
+  if ('secret' in value || 'sidecar' in value)
+    throw new Error(`${scope.owner.id}: ${JSON.stringify(value)} is no text here`);
   if ('volume' in value) return volumePath(named(scope.owner.volumes, value.volume, scope.owner.id).name);
   return filePath(named(scope.owner.files, value.file, scope.owner.id));
 }

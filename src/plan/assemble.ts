@@ -143,11 +143,13 @@ function wire(parts: readonly Sizing[], requirements: Requirements, sizingOf: (p
     contexts.push(context);
     topologies.push(part.pattern.topology(context));
   }
+  const secrets = topologies.flatMap((topology) => topology.secrets ?? []);
   return {
     contexts,
     topology: {
       processSets: topologies.flatMap((topology) => topology.processSets),
       jobs: topologies.flatMap((topology) => topology.jobs),
+      ...(secrets.length > 0 ? { secrets } : {}),
     },
   };
 }

@@ -155,6 +155,8 @@ function complete(value: Value, scope: Scope): string {
   if ('ownPort' in value) return String(portOf(scope.ports, scope.id, value.ownPort));
   if ('ownHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
+  if ('secret' in value || 'sidecar' in value)
+    throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
   if ('volume' in value) return known(scope.volumes[value.volume], `${scope.id} has no volume ${value.volume}`);
   return join(scope.input.paths.root, known(scope.files[value.file], `${scope.id} has no file ${value.file}`));
 }
