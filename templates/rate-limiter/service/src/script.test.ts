@@ -79,6 +79,37 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
     expect(Math.min(allowed, denied)).toBeGreaterThan(500);
   });
 
+  it('leases as the model does, among checks of the same keys', async () => {
+    const policies = [
+      policyOf('coarse', { limit: 3, periodMs: 10, burst: 40 }),
+      policyOf('fine', { limit: 997, periodMs: 1000, burst: 70 }),
+    ];
+    const model = new Map<string, KeyState>();
+    const random = seeded(11);
+    const taken = { all: 0, some: 0, none: 0 };
+    await buckets.create(0, false);
+    for (let batch = 0; batch < 400; batch++) {
+      const charges = Array.from({ length: 1 + random(12) }, (): Charge => {
+        const one = charge(policies[random(2)] as Policy, `k${random(3)}`, 1 + random(4));
+        return random(2) === 0 ? one : { ...one, lease: { want: one.cost + random(30), sharers: 1 + random(4) } };
+      });
+      const { atUs, rulings } = await buckets.check(0, charges, false);
+      for (const [index, { policy, field: name, cost, lease }] of charges.entries()) {
+        const { rate } = policy;
+        const debt = debtAt(rate, model.get(name), atUs);
+        const fits = Math.floor((rate.capacityTicks - debt) / rate.unitTicks);
+        const share = Math.max(cost, Math.min(lease?.want ?? cost, Math.floor(fits / (lease?.sharers ?? 1))));
+        const units = cost > fits ? 0 : share;
+        const debtTicks = debt + units * rate.unitTicks;
+        if (units > 0) model.set(name, stateOf(rate, debtTicks, atUs));
+        const expected = { allowed: units > 0, debtTicks, rate, ...(lease && { units }) };
+        expect(rulings[index], `batch ${batch} check ${index} of ${name}`).toEqual(expected);
+        if (lease) taken[units === lease.want ? 'all' : units > 0 ? 'some' : 'none']++;
+      }
+    }
+    expect(Math.min(taken.all, taken.some, taken.none)).toBeGreaterThan(40);
+  });
+
   it('charges a set whole or not at all', async () => {
     await buckets.create(0, false);
     const fits = [charge(hourly, 'a', 2), charge(hourly, 'b', 3)];
@@ -276,11 +307,11 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
   });
 
   it('sees through a script whose arithmetic is off by one unit', async () => {
-    const mutant = defineScript(checkScript.lua.replace('if after <= C then', 'if after <= C + T then'));
+    const mutant = defineScript(checkScript.lua.replace('debt + cost * T <= C', 'debt + cost * T <= C + T'));
     expect(mutant.lua).not.toBe(checkScript.lua);
     await buckets.create(0, false);
     const { ticksPerUs, unitTicks, capacityTicks } = hourly.rate;
-    const args = [1, 0, 1, ticksPerUs, unitTicks, capacityTicks, 'hourly:k', 1, 6, 1, 1, 1, 1, 1, 1];
+    const args = [1, 0, 1, ticksPerUs, unitTicks, capacityTicks, 1, 1, 1, 6, 1, 1, 1, 1, 1, 1, 'hourly:k'];
     const reply = (await kv.run(mutant, bucket, args)) as number[];
     const model = take(hourly.rate, 5 * unitTicks, 1);
     expect((reply.at(-1) as number) >= 0).not.toBe(model.allowed);

@@ -52,19 +52,35 @@ function check(bucket: Map<string, KeyState>, nowUs: number, args: readonly (str
   rest.shift();
   const atomic = rest.shift() === 1;
   const number = () => Number(rest.shift());
-  const rates = Array.from({ length: number() }, (): Rate => {
-    const [ticksPerUs, unitTicks, capacityTicks] = [number(), number(), number()];
-    return { ticksPerUs, unitTicks, capacityTicks, burst: capacityTicks / unitTicks };
-  });
+  const rates = Array.from({ length: number() }, (): Rate[] => {
+    const [ticksPerUs, unitTicks, capacityTicks, keys] = [number(), number(), number(), number()];
+    return new Array<Rate>(keys).fill({ ticksPerUs, unitTicks, capacityTicks, burst: capacityTicks / unitTicks });
+  }).flat();
+  const special = new Map(
+    Array.from({ length: number() }, () => [number(), Array.from({ length: number() }, number)] as const),
+  );
   const next = new Map(bucket);
   const reply = [nowUs, 0];
   let refused = false;
-  while (rest.length > 0) {
-    const field = String(rest.shift());
-    const rate = rates[number() - 1] as Rate;
-    for (let checks = number(); checks > 0; checks--) {
-      const taken = take(rate, debtAt(rate, next.get(field), nowUs), number());
-      if (taken.allowed) next.set(field, stateOf(rate, taken.debtTicks, nowUs));
+  for (const [index, field] of rest.entries()) {
+    const rate = rates[index] as Rate;
+    const debt = () => debtAt(rate, next.get(String(field)), nowUs);
+    const charge = (cost: number) => {
+      const taken = take(rate, debt(), cost);
+      if (taken.allowed) next.set(String(field), stateOf(rate, taken.debtTicks, nowUs));
+      return taken;
+    };
+    const asked = [...(special.get(index + 1) ?? [1])];
+    while (asked.length > 0) {
+      const cost = asked.shift() as number;
+      if (cost < 0) {
+        const [want, sharers] = asked.splice(0, 2) as [number, number];
+        const fits = Math.floor((rate.capacityTicks - debt()) / rate.unitTicks);
+        const units = -cost > fits ? 0 : Math.max(-cost, Math.min(want, Math.floor(fits / sharers)));
+        reply.push(units, units === 0 ? debt() : charge(units).debtTicks);
+        continue;
+      }
+      const taken = charge(cost);
       refused ||= !taken.allowed;
       reply.push(taken.allowed ? taken.debtTicks : -1 - taken.debtTicks);
     }
