@@ -11,11 +11,11 @@ export interface Charge {
   /** `<policy>:<key>`; no two pairs share one, because a policy's name has no colon. */
   readonly field: string;
   readonly cost: number;
-  /** The charge is a lease: `cost` units or none, and more of what is left, to be spent later. */
-  readonly lease?: Lease;
+  /** The charge is a lease: what fits of `cost` units, and more of what is left, to be spent later. */
+  readonly lease?: LeaseCharge;
 }
 
-export interface Lease {
+export interface LeaseCharge {
   /** Units wanted in all. */
   readonly want: number;
   /** Limiters that lease from the same key: beyond its cost, a lease takes no more than its share of what is left. */
@@ -28,8 +28,8 @@ export interface Ruling {
   /** After the charge when it was admitted; as it stands when not. */
   readonly debtTicks: number;
   readonly rate: Rate;
-  /** Units that a lease took. */
-  readonly units?: number;
+  /** Of a lease: the units taken, and the store's time. */
+  readonly leased?: { readonly units: number; readonly atUs: number };
 }
 
 export interface Rulings {
@@ -39,6 +39,16 @@ export interface Rulings {
   readonly fenced: boolean;
   /** In the order of the charges. */
   readonly rulings: readonly Ruling[];
+}
+
+/** Units of a charge that are given back, or of several: then the earliest. */
+export interface Refund {
+  readonly field: string;
+  readonly rate: Rate;
+  readonly units: number;
+  /** The store's time of the charge, and the debt after it. */
+  readonly atUs: number;
+  readonly debtTicks: number;
 }
 
 export interface SweepStep {
@@ -55,8 +65,8 @@ export interface Buckets {
   create(index: number, fenced: boolean): Promise<'created' | 'present' | 'other-layout'>;
   /** Rules on the charges in order, or on all at once when `atomic`. Resolves once the replicas have what was charged. */
   check(index: number, charges: readonly Charge[], atomic: boolean): Promise<Rulings>;
-  /** Gives back charges of one {@link check}; best effort, for a charge that is not given back only refuses more. */
-  refund(index: number, charges: readonly Charge[], rulings: Rulings): Promise<void>;
+  /** Gives charges back; best effort, for a charge that is not given back only refuses more. */
+  refund(index: number, refunds: readonly Refund[]): Promise<void>;
   sweep(index: number, cursor: string, fields: number, ttlMs: number): Promise<SweepStep>;
 }
 
@@ -89,13 +99,12 @@ export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
       fences[index] = fenceUs;
       return { atUs, fenced, rulings };
     },
-    async refund(index, charges, { atUs, rulings }) {
-      const args: (string | number)[] = [count, atUs];
-      for (const [at, { field, cost }] of charges.entries()) {
-        const { allowed, rate } = rulings[at] as Ruling;
-        if (allowed) args.push(field, rate.ticksPerUs, cost * rate.unitTicks);
+    async refund(index, refunds) {
+      const args: (string | number)[] = [count];
+      for (const { field, rate, units, atUs, debtTicks } of refunds) {
+        args.push(field, rate.ticksPerUs, units * rate.unitTicks, atUs, debtTicks);
       }
-      if (args.length > 2) await kv.run(refundScript, nameOf(index), args);
+      if (refunds.length > 0) await kv.run(refundScript, nameOf(index), args);
     },
     async sweep(index, cursor, fields, ttlMs) {
       const reply = await kv.run(sweepScript, nameOf(index), [count, cursor, fields, ttlMs]);
@@ -158,7 +167,7 @@ function pushSpecial(args: (string | number)[], entries: readonly Entry[], charg
     for (const position of positions) {
       const { cost, lease } = charges[position] as Charge;
       if (lease === undefined) args.push(cost);
-      else args.push(-cost, lease.want, lease.sharers);
+      else args.push(-1 - cost, lease.want, lease.sharers);
     }
     args[lengthAt] = args.length - lengthAt - 1;
   }
@@ -179,7 +188,8 @@ function decode({ entries }: Call, reply: readonly number[], charges: readonly C
     for (const position of positions) {
       const number = reply[next++] as number;
       if (charges[position]?.lease !== undefined) {
-        rulings[position] = { allowed: number > 0, debtTicks: reply[next++] as number, rate, units: number };
+        const leased = { units: number, atUs: atUs as number };
+        rulings[position] = { allowed: number > 0, debtTicks: reply[next++] as number, rate, leased };
       } else {
         const allowed = number >= 0;
         rulings[position] = { allowed, debtTicks: allowed ? number : -1 - number, rate };

@@ -55,12 +55,12 @@ end
 /**
  * ARGV: run_id, layout, atomic (0 or 1); the number of rates, and ticksPerUs unitTicks capacityTicks of each with the
  * number of keys that have it; the number of keys that ask for anything else than one unit once, and for each of them its
- * place among the keys from 1, how many numbers follow, and these: the cost of a check, or for a lease the units needed as
- * a negative number, the units wanted, and among how many limiters what is left is to be shared. Then the keys' fields, in
- * the order of the rates.
+ * place among the keys from 1, how many numbers follow, and these: the cost of a check, or for a lease −1 − the units
+ * needed, the units wanted, and among how many limiters what is left is to be shared. Then the keys' fields, in the order
+ * of the rates.
  *
- * With atomic, either every check is charged or none. A lease takes what is needed or nothing, and up to what is wanted of
- * the caller's share of what fits.
+ * With atomic, either every check is charged or none. A lease takes what fits of the units needed, and of those wanted no
+ * more than one limiter's share of what fits.
  *
  * Answers now, when the bucket was last fenced (0: never), then a number for each check in order: the debt after it when
  * it was admitted, −1 − debt when not. For a lease two: the units taken, and the debt after it.
@@ -112,11 +112,9 @@ for group = 1, groups do
         local cost = tonumber(ARGV[start])
         if cost < 0 then
           local fits = floor((C - debt) / T)
-          local taken = 0
-          if -cost <= fits then
-            taken = math.max(-cost, math.min(tonumber(ARGV[start + 1]), floor(fits / ARGV[start + 2])))
-            debt, changed = debt + taken * T, true
-          end
+          local share = math.min(tonumber(ARGV[start + 1]), floor(fits / ARGV[start + 2]))
+          local taken = math.max(math.min(-1 - cost, fits), share)
+          if taken > 0 then debt, changed = debt + taken * T, true end
           reply[r], reply[r + 1] = taken, debt
           start, r = start + 2, r + 1
         elseif debt + cost * T <= C then
@@ -159,20 +157,21 @@ return 0
 `);
 
 /**
- * Takes charges back. ARGV: run_id, layout, the time of the charge, then field, ticksPerUs, ticks of each. What has drained
- * since the charge is not given back: without it the key may have been full for that long. Nothing is given back across a
- * fence, or once a changed policy has cut a debt. Answers how many were taken back.
+ * Takes charges back. ARGV: run_id, layout, then field, ticksPerUs, ticks, the time of the charge, and the debt after it, of
+ * each. Without the charge the key might have been full since, and then what drained in that time would not have come back
+ * to it; it was not while the debt stayed above the charge. So no more is given back than the debt after the charge less what
+ * has drained. Nothing is given back across a fence, or once a changed policy has cut a debt. Answers how many were taken
+ * back.
  */
 export const refundScript = defineScript(`${readBucket}${debtOf}
 readMeta(redis.call('HGET', key, '@'))
-local charged = tonumber(ARGV[3])
-if not trusted or barrier >= charged then return 0 end
+if not trusted then return 0 end
 local refunded = 0
-for at = 4, #ARGV, 3 do
-  local field, S = ARGV[at], tonumber(ARGV[at + 1])
-  local ticks = tonumber(ARGV[at + 2]) - (now - charged) * S
+for at = 3, #ARGV, 5 do
+  local field, S, charged = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
+  local ticks = math.min(tonumber(ARGV[at + 2]), ARGV[at + 4] - (now - charged) * S)
   local value = redis.call('HGET', key, field)
-  if value and ticks > 0 then
+  if value and ticks > 0 and barrier < charged then
     local debt = debtOf(value, S) - ticks
     if debt > 0 then redis.call('HSET', key, field, tatOf(debt, S)) else redis.call('HDEL', key, field) end
     refunded = refunded + 1

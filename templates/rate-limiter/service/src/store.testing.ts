@@ -76,7 +76,7 @@ function check(bucket: Map<string, KeyState>, nowUs: number, args: readonly (str
       if (cost < 0) {
         const [want, sharers] = asked.splice(0, 2) as [number, number];
         const fits = Math.floor((rate.capacityTicks - debt()) / rate.unitTicks);
-        const units = -cost > fits ? 0 : Math.max(-cost, Math.min(want, Math.floor(fits / sharers)));
+        const units = Math.max(Math.min(-1 - cost, fits), Math.min(want, Math.floor(fits / sharers)));
         reply.push(units, units === 0 ? debt() : charge(units).debtTicks);
         continue;
       }
@@ -89,15 +89,16 @@ function check(bucket: Map<string, KeyState>, nowUs: number, args: readonly (str
   return reply;
 }
 
-/** At the time of the charge, which is all that the tests need. */
 function refund(bucket: Map<string, KeyState>, nowUs: number, args: readonly (string | number)[]): number {
-  if (args[1] !== nowUs) throw new Error('this store refunds only what was charged just now');
-  for (let at = 2; at < args.length; at += 3) {
+  for (let at = 1; at < args.length; at += 5) {
     const field = String(args[at]);
+    const [ticksPerUs, charge, atUs, debt] = args.slice(at + 1, at + 5).map(Number) as [number, number, number, number];
     const state = bucket.get(field);
-    if (state === undefined) continue;
-    const us = Number(args[at + 2]) / Number(args[at + 1]);
-    bucket.set(field, { tatUs: state.tatUs - us, ticks: state.ticks });
+    const ticks = Math.min(charge, debt - (nowUs - atUs) * ticksPerUs);
+    if (state === undefined || ticks <= 0) continue;
+    const owed = (state.tatUs - nowUs) * ticksPerUs + state.ticks - ticks;
+    if (owed <= 0) bucket.delete(field);
+    else bucket.set(field, { tatUs: nowUs + Math.floor(owed / ticksPerUs), ticks: owed % ticksPerUs });
   }
-  return (args.length - 2) / 3;
+  return (args.length - 1) / 5;
 }

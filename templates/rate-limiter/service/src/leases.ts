@@ -1,0 +1,159 @@
+/**
+ * Leases of this limiter's keys over the store: what a key's state machine (lease.ts) asks for goes out with the other
+ * checks of its bucket, and what is not spent in time is given back.
+ */
+
+import type { Clock } from '@dsp/kit/clock';
+import { type Answer, type Batcher, isFailure } from './batcher.ts';
+import type { Buckets, Charge, Refund, Ruling } from './buckets.ts';
+import { KeyLease, type LeaseTerms, type Unspent } from './lease.ts';
+import type { LimiterMetrics } from './metrics.ts';
+import type { Policy } from './policies.ts';
+
+export interface LeasesOptions {
+  readonly buckets: Pick<Buckets, 'indexOf' | 'refund'>;
+  /** One a bucket. */
+  readonly batchers: readonly Pick<Batcher, 'check'>[];
+  readonly clock: Clock;
+  readonly metrics: Pick<LimiterMetrics, 'leased' | 'returned'>;
+  /** Limiters that lease at a time: a policy's allowed error is divided by so many. */
+  readonly sharers: number;
+  readonly leaseMs: number;
+  readonly pollMs: number;
+}
+
+export interface Leases {
+  /** Decided here and now, or by a call under way (a promise that never rejects), or by the store alone (undefined). */
+  check(charge: Charge): Ruling | Promise<Answer> | undefined;
+  /** Gives back what was not spent in time, or everything; forgets keys that nobody asks for. */
+  sweep(everything?: boolean): Promise<void>;
+}
+
+/** Fewer units save no call. */
+export const leastChunk = 2;
+/** Keys that are remembered; further ones are decided by the store. */
+const maxKeys = 100_000;
+
+interface Waiting {
+  readonly cost: number;
+  readonly resolve: (answer: Answer) => void;
+}
+
+interface Leased {
+  readonly policy: Policy;
+  readonly field: string;
+  readonly lease: KeyLease<Waiting>;
+}
+
+/** Units that one limiter may hold for one key. */
+export function chunkOf(policy: Pick<Policy, 'allowedError' | 'burst'>, sharers: number): number {
+  return Math.min(policy.burst, Math.floor(policy.allowedError / sharers));
+}
+
+export function createLeases(options: LeasesOptions): Leases {
+  const { clock, metrics } = options;
+  const keys = new Map<string, Leased>();
+  const terms = new WeakMap<Policy, LeaseTerms | null>();
+  const returning: { leased: Leased; unspent: Unspent }[] = [];
+
+  const termsOf = (policy: Policy): LeaseTerms | null => {
+    let known = terms.get(policy);
+    if (known === undefined) {
+      const chunk = chunkOf(policy, options.sharers);
+      known = chunk >= leastChunk ? { chunk, leaseMs: options.leaseMs, pollMs: options.pollMs } : null;
+      terms.set(policy, known);
+    }
+    return known;
+  };
+  const giveBack = (leased: Leased, unspent: Unspent | undefined) => {
+    if (unspent !== undefined) returning.push({ leased, unspent });
+  };
+  /** The key's lease under the policy of now; what it held under another is given back. */
+  const leaseOf = (charge: Charge): Leased | undefined => {
+    const { policy, field } = charge;
+    const known = keys.get(field);
+    if (known?.policy === policy) return known;
+    if (known !== undefined) giveBack(known, known.lease.takeBack(0, true));
+    const agreed = termsOf(policy);
+    if (agreed === null || (known === undefined && keys.size >= maxKeys)) {
+      if (known !== undefined) keys.delete(field);
+      return undefined;
+    }
+    const leased = { policy, field, lease: new KeyLease<Waiting>(policy.rate, agreed) };
+    keys.set(field, leased);
+    return leased;
+  };
+
+  const callIfDue = async (leased: Leased): Promise<void> => {
+    const { lease, policy, field } = leased;
+    const batcher = options.batchers[options.buckets.indexOf(field)] as Pick<Batcher, 'check'>;
+    for (;;) {
+      const sentMs = clock.monotonicMs();
+      const call = lease.call(sentMs);
+      if (call === undefined) return;
+      const terms = { want: call.want, sharers: options.sharers };
+      const answer = await batcher.check({ policy, field, cost: call.need, lease: terms });
+      const nowMs = clock.monotonicMs();
+      if (isFailure(answer)) {
+        for (const { resolve } of lease.fail(nowMs)) resolve(answer);
+        continue;
+      }
+      const { leased: { units, atUs } = { units: 0, atUs: 0 }, debtTicks } = answer;
+      metrics.leased(units);
+      const { admitted, refused, excess } = lease.settle({ units, debtTicks, atUs }, sentMs, nowMs);
+      giveBack(leased, excess);
+      for (const { resolve } of admitted) resolve(rulingOf(lease, true, nowMs));
+      for (const { resolve } of refused) resolve(rulingOf(lease, false, nowMs));
+      if (keys.get(field) !== leased) giveBack(leased, lease.takeBack(nowMs, true));
+    }
+  };
+
+  return {
+    check(charge) {
+      const leased = leaseOf(charge);
+      if (leased === undefined) return undefined;
+      const { lease } = leased;
+      const nowMs = clock.monotonicMs();
+      const asked = lease.ask(charge.cost, nowMs);
+      if (asked === 'exact') return undefined;
+      if (asked === 'wait') {
+        const answer = new Promise<Answer>((resolve) => lease.enqueue({ cost: charge.cost, resolve }));
+        void callIfDue(leased);
+        return answer;
+      }
+      if (asked === 'admitted' && lease.isLow(nowMs)) void callIfDue(leased);
+      return rulingOf(lease, asked === 'admitted', nowMs);
+    },
+    async sweep(everything = false) {
+      const nowMs = clock.monotonicMs();
+      for (const [field, leased] of keys) {
+        giveBack(leased, leased.lease.takeBack(nowMs, everything));
+        if (everything || leased.lease.isIdle(nowMs)) keys.delete(field);
+      }
+      await refundAll(options, returning.splice(0));
+    },
+  };
+}
+
+function rulingOf(lease: KeyLease<Waiting>, allowed: boolean, nowMs: number): Ruling {
+  return { allowed, debtTicks: lease.owedTicks(nowMs), rate: lease.rate };
+}
+
+/** Best effort: what is not given back only refuses more. */
+async function refundAll(
+  { buckets, metrics }: LeasesOptions,
+  returned: readonly { leased: Leased; unspent: Unspent }[],
+): Promise<void> {
+  const byBucket = new Map<number, Refund[]>();
+  for (const { leased, unspent } of returned) {
+    const { field, policy } = leased;
+    const { units, charge } = unspent;
+    metrics.returned(units);
+    const index = buckets.indexOf(field);
+    const refund = { field, rate: policy.rate, units, atUs: charge.atUs, debtTicks: charge.debtTicks };
+    const same = byBucket.get(index);
+    if (same === undefined) byBucket.set(index, [refund]);
+    else same.push(refund);
+  }
+  await Promise.allSettled([...byBucket].map(([index, refunds]) => buckets.refund(index, refunds)));
+}
