@@ -28,6 +28,8 @@ export interface LeaseCall {
   readonly need: number;
   /** In all. */
   readonly want: number;
+  /** What was held and not spent in time. */
+  readonly unspent: Unspent | undefined;
 }
 
 /** The store's answer to a call. */
@@ -120,6 +122,7 @@ export class KeyLease<W extends { readonly cost: number }> {
   /** The call that is due, if one is; it counts as under way until {@link settle} or {@link fail}. */
   call(nowMs: number): LeaseCall | undefined {
     if (this.#calling || (this.#queue.length === 0 && !this.isLow(nowMs))) return undefined;
+    const unspent = this.takeBack(nowMs);
     this.#batch = this.#queue;
     this.#queue = [];
     const asked = this.#batch.reduce((sum, { cost }) => sum + cost, 0);
@@ -127,7 +130,7 @@ export class KeyLease<W extends { readonly cost: number }> {
     const spare = Math.max(0, this.#held - asked);
     this.#calling = true;
     this.#want = need + Math.max(0, this.#share(nowMs) - spare);
-    return { need, want: this.#want };
+    return { need, want: this.#want, unspent };
   }
 
   /** What becomes of those who waited for the call. `sentMs` is when it was made. */

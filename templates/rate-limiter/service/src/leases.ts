@@ -91,6 +91,7 @@ export function createLeases(options: LeasesOptions): Leases {
       const sentMs = clock.monotonicMs();
       const call = lease.call(sentMs);
       if (call === undefined) return;
+      giveBack(leased, call.unspent);
       const terms = { want: call.want, sharers: options.sharers };
       const answer = await batcher.check({ policy, field, cost: call.need, lease: terms });
       const nowMs = clock.monotonicMs();
