@@ -45,95 +45,117 @@ interface Leased {
   readonly lease: KeyLease<Waiting>;
 }
 
+interface Returning {
+  readonly leased: Leased;
+  readonly unspent: Unspent;
+}
+
 /** Units that one limiter may hold for one key. */
 export function chunkOf(policy: Pick<Policy, 'allowedError' | 'burst'>, sharers: number): number {
   return Math.min(policy.burst, Math.floor(policy.allowedError / sharers));
 }
 
 export function createLeases(options: LeasesOptions): Leases {
-  const { clock, metrics } = options;
-  const keys = new Map<string, Leased>();
-  const terms = new WeakMap<Policy, LeaseTerms | null>();
-  const returning: { leased: Leased; unspent: Unspent }[] = [];
+  return new LeaseTable(options);
+}
 
-  const termsOf = (policy: Policy): LeaseTerms | null => {
-    let known = terms.get(policy);
-    if (known === undefined) {
-      const chunk = chunkOf(policy, options.sharers);
-      known = chunk >= leastChunk ? { chunk, leaseMs: options.leaseMs, pollMs: options.pollMs } : null;
-      terms.set(policy, known);
+class LeaseTable implements Leases {
+  readonly #options: LeasesOptions;
+  readonly #keys = new Map<string, Leased>();
+  /** Null for a policy that allows too little to lease. */
+  readonly #terms = new WeakMap<Policy, LeaseTerms | null>();
+  #returning: Returning[] = [];
+
+  constructor(options: LeasesOptions) {
+    this.#options = options;
+  }
+
+  check(charge: Charge): Ruling | Promise<Answer> | undefined {
+    const leased = this.#leaseOf(charge);
+    if (leased === undefined) return undefined;
+    const { lease } = leased;
+    const nowMs = this.#options.clock.monotonicMs();
+    const asked = lease.ask(charge.cost, nowMs);
+    if (asked === 'exact') return undefined;
+    if (asked === 'wait') {
+      const answer = new Promise<Answer>((resolve) => lease.enqueue({ cost: charge.cost, resolve }));
+      void this.#callIfDue(leased);
+      return answer;
     }
-    return known;
-  };
-  const giveBack = (leased: Leased, unspent: Unspent | undefined) => {
-    if (unspent !== undefined) returning.push({ leased, unspent });
-  };
+    if (asked === 'admitted' && lease.isLow(nowMs)) void this.#callIfDue(leased);
+    return rulingOf(lease, asked === 'admitted', nowMs);
+  }
+
+  async sweep(everything = false): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [field, leased] of this.#keys) {
+      this.#giveBack(leased, leased.lease.takeBack(nowMs, everything));
+      if (everything || leased.lease.isIdle(nowMs)) this.#keys.delete(field);
+    }
+    const returning = this.#returning;
+    this.#returning = [];
+    await refundAll(this.#options, returning);
+  }
+
   /** The key's lease under the policy of now; what it held under another is given back. */
-  const leaseOf = (charge: Charge): Leased | undefined => {
-    const { policy, field } = charge;
-    const known = keys.get(field);
+  #leaseOf({ policy, field }: Charge): Leased | undefined {
+    const known = this.#keys.get(field);
     if (known?.policy === policy) return known;
-    if (known !== undefined) giveBack(known, known.lease.takeBack(0, true));
-    const agreed = termsOf(policy);
-    if (agreed === null || (known === undefined && keys.size >= maxKeys)) {
-      if (known !== undefined) keys.delete(field);
-      return undefined;
+    if (known !== undefined) {
+      this.#giveBack(known, known.lease.takeBack(0, true));
+      this.#keys.delete(field);
     }
-    const leased = { policy, field, lease: new KeyLease<Waiting>(policy.rate, agreed) };
-    keys.set(field, leased);
+    const terms = this.#termsOf(policy);
+    if (terms === null || this.#keys.size >= maxKeys) return undefined;
+    const leased = { policy, field, lease: new KeyLease<Waiting>(policy.rate, terms) };
+    this.#keys.set(field, leased);
     return leased;
-  };
+  }
 
-  const callIfDue = async (leased: Leased): Promise<void> => {
+  #termsOf(policy: Policy): LeaseTerms | null {
+    const known = this.#terms.get(policy);
+    if (known !== undefined) return known;
+    const { sharers, leaseMs, pollMs } = this.#options;
+    const chunk = chunkOf(policy, sharers);
+    const terms = chunk >= leastChunk ? { chunk, leaseMs, pollMs } : null;
+    this.#terms.set(policy, terms);
+    return terms;
+  }
+
+  #giveBack(leased: Leased, unspent: Unspent | undefined): void {
+    if (unspent !== undefined) this.#returning.push({ leased, unspent });
+  }
+
+  async #callIfDue(leased: Leased): Promise<void> {
+    const { batchers, buckets, clock, sharers } = this.#options;
     const { lease, policy, field } = leased;
-    const batcher = options.batchers[options.buckets.indexOf(field)] as Pick<Batcher, 'check'>;
+    const batcher = batchers[buckets.indexOf(field)] as Pick<Batcher, 'check'>;
     for (;;) {
       const sentMs = clock.monotonicMs();
       const call = lease.call(sentMs);
       if (call === undefined) return;
-      giveBack(leased, call.unspent);
-      const terms = { want: call.want, sharers: options.sharers };
-      const answer = await batcher.check({ policy, field, cost: call.need, lease: terms });
-      const nowMs = clock.monotonicMs();
-      if (isFailure(answer)) {
-        for (const { resolve } of lease.fail(nowMs)) resolve(answer);
-        continue;
-      }
-      const { leased: { units, atUs } = { units: 0, atUs: 0 }, debtTicks } = answer;
-      metrics.leased(units);
-      const { admitted, refused, excess } = lease.settle({ units, debtTicks, atUs }, sentMs, nowMs);
-      giveBack(leased, excess);
-      for (const { resolve } of admitted) resolve(rulingOf(lease, true, nowMs));
-      for (const { resolve } of refused) resolve(rulingOf(lease, false, nowMs));
-      if (keys.get(field) !== leased) giveBack(leased, lease.takeBack(nowMs, true));
+      this.#giveBack(leased, call.unspent);
+      const answer = await batcher.check({ policy, field, cost: call.need, lease: { want: call.want, sharers } });
+      this.#settle(leased, answer, sentMs);
     }
-  };
+  }
 
-  return {
-    check(charge) {
-      const leased = leaseOf(charge);
-      if (leased === undefined) return undefined;
-      const { lease } = leased;
-      const nowMs = clock.monotonicMs();
-      const asked = lease.ask(charge.cost, nowMs);
-      if (asked === 'exact') return undefined;
-      if (asked === 'wait') {
-        const answer = new Promise<Answer>((resolve) => lease.enqueue({ cost: charge.cost, resolve }));
-        void callIfDue(leased);
-        return answer;
-      }
-      if (asked === 'admitted' && lease.isLow(nowMs)) void callIfDue(leased);
-      return rulingOf(lease, asked === 'admitted', nowMs);
-    },
-    async sweep(everything = false) {
-      const nowMs = clock.monotonicMs();
-      for (const [field, leased] of keys) {
-        giveBack(leased, leased.lease.takeBack(nowMs, everything));
-        if (everything || leased.lease.isIdle(nowMs)) keys.delete(field);
-      }
-      await refundAll(options, returning.splice(0));
-    },
-  };
+  #settle(leased: Leased, answer: Answer, sentMs: number): void {
+    const { lease, field } = leased;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (isFailure(answer)) {
+      for (const { resolve } of lease.fail(nowMs)) resolve(answer);
+      return;
+    }
+    const { leased: { units, atUs } = { units: 0, atUs: 0 }, debtTicks } = answer;
+    this.#options.metrics.leased(units);
+    const { admitted, refused, excess } = lease.settle({ units, debtTicks, atUs }, sentMs, nowMs);
+    this.#giveBack(leased, excess);
+    for (const { resolve } of admitted) resolve(rulingOf(lease, true, nowMs));
+    for (const { resolve } of refused) resolve(rulingOf(lease, false, nowMs));
+    // Nobody will ask this one any more: the policy has changed meanwhile.
+    if (this.#keys.get(field) !== leased) this.#giveBack(leased, lease.takeBack(nowMs, true));
+  }
 }
 
 function rulingOf(lease: KeyLease<Waiting>, allowed: boolean, nowMs: number): Ruling {
@@ -141,10 +163,7 @@ function rulingOf(lease: KeyLease<Waiting>, allowed: boolean, nowMs: number): Ru
 }
 
 /** Best effort: what is not given back only refuses more. */
-async function refundAll(
-  { buckets, metrics }: LeasesOptions,
-  returned: readonly { leased: Leased; unspent: Unspent }[],
-): Promise<void> {
+async function refundAll({ buckets, metrics }: LeasesOptions, returned: readonly Returning[]): Promise<void> {
   const byBucket = new Map<number, Refund[]>();
   for (const { leased, unspent } of returned) {
     const { field, policy } = leased;

@@ -64,16 +64,6 @@ export function limiterMetrics(registry?: Registry): LimiterMetrics {
     help: 'Idle keys removed from the store.',
     registers,
   });
-  const leased = new Counter({
-    name: 'limiter_leased_units_total',
-    help: 'Units leased from the store, to be spent here.',
-    registers,
-  });
-  const returned = new Counter({
-    name: 'limiter_returned_units_total',
-    help: 'Leased units that were not spent in time and given back.',
-    registers,
-  });
   const policies = new Gauge({ name: 'limiter_policies', help: 'Policies in force.', registers });
   const current = new Gauge({
     name: 'limiter_policies_current',
@@ -89,13 +79,26 @@ export function limiterMetrics(registry?: Registry): LimiterMetrics {
     },
     failed: (kind) => failures.inc({ kind }),
     swept: (count) => removed.inc(count),
-    leased: (units) => leased.inc(units),
-    returned: (units) => returned.inc(units),
+    ...leaseCounters(registers),
     reloaded(outcome) {
       current.set(outcome === 'failed' ? 0 : 1);
       if (outcome !== 'failed') policies.set(outcome);
     },
   };
+}
+
+function leaseCounters(registers: Registry[]): Pick<LimiterMetrics, 'leased' | 'returned'> {
+  const leased = new Counter({
+    name: 'limiter_leased_units_total',
+    help: 'Units leased from the store, to be spent here.',
+    registers,
+  });
+  const returned = new Counter({
+    name: 'limiter_returned_units_total',
+    help: 'Leased units that were not spent in time and given back.',
+    registers,
+  });
+  return { leased: (units) => leased.inc(units), returned: (units) => returned.inc(units) };
 }
 
 /** Counts in plain numbers, which the registry reads when it is asked: labels cost more than the check's own arithmetic. */
