@@ -14,6 +14,11 @@ export type Value =
   | { readonly addressesOf: string; readonly port: string; readonly separator?: string }
   /** This replica's own port of that name. */
   | { readonly ownPort: string }
+  /**
+   * The port that others reach this replica's port of that name by: its own, or that of what a target puts before it.
+   * `beside`: of the port that `alsoReserveOffset` reserves beside it.
+   */
+  | { readonly reachedPort: string; readonly beside?: true }
   /** The host that others reach this replica by. */
   | { readonly ownHost: true }
   /** 0-based number of this replica within its set. */

@@ -29,6 +29,7 @@ export function resolveValue(value: Value, scope: Scope): string {
   if ('concat' in value) return value.concat.map((part) => resolveValue(part, scope)).join('');
   if ('addressesOf' in value) return addresses(value, scope);
   if ('ownPort' in value) return String(containerPort(scope.owner, value.ownPort));
+  if ('reachedPort' in value) return String(reachedPort(scope.owner, value));
   if ('ownHost' in value) return `$(${podIp})`;
   if ('ownOrdinal' in value) return `$(${podIndex})`;
   if ('secret' in value || 'sidecar' in value)
@@ -54,6 +55,15 @@ export function referencedSets(value: Value): readonly string[] {
 
 export function containerPort(set: Pick<ProcessSet, 'id' | 'ports'>, name: string): number {
   return named(set.ports, name, set.id).containerPort;
+}
+
+/** Nothing stands before a container's port. */
+function reachedPort(
+  set: Scope['owner'],
+  { reachedPort: name, beside }: Extract<Value, { reachedPort: string }>,
+): number {
+  const { containerPort, alsoReserveOffset } = named(set.ports, name, set.id);
+  return containerPort + (beside ? (alsoReserveOffset ?? 0) : 0);
 }
 
 /** The replicas' DNS names in order; a set without names of its own has one address, its service's. */

@@ -96,6 +96,12 @@ function redisArgs(sizing: StoreSizing): readonly Value[] {
     `${sizing.nodeTimeoutMs}`,
     '--cluster-announce-ip',
     { ownHost: true },
+    '--cluster-announce-port',
+    { reachedPort: redisPort },
+    '--cluster-announce-bus-port',
+    { reachedPort: redisPort, beside: true },
+    '--repl-timeout',
+    `${replTimeoutSeconds(sizing)}`,
   ];
   return [{ file: 'config' }, ...address, ...own, ...(sizing.mode === 'store' ? cluster : [])];
 }
@@ -108,6 +114,11 @@ const tlsArgs: readonly Value[] = [
   '--tls-key-file',
   { file: tlsFiles.key },
 ];
+
+/** A silent link is given up as soon as a silent server would be: until then no write that waits for it is acknowledged. */
+function replTimeoutSeconds({ nodeTimeoutMs }: StoreSizing): number {
+  return Math.max(3, Math.ceil(nodeTimeoutMs / 1000));
+}
 
 function converge(part: Part): Job {
   const { sizing } = part;
