@@ -31,9 +31,9 @@ export function freshSeed(): number {
   return randomInt(2 ** 31);
 }
 
-/** 128 bits that nobody can guess, as hex. */
-export function freshToken(): string {
-  return randomBytes(16).toString('hex');
+/** A secret nobody can guess: that many random bytes in hex. */
+export function randomToken(bytes: number): string {
+  return randomBytes(bytes).toString('hex');
 }
 
 /** FNV-1a over UTF-16 code units, 32 bits. */

@@ -22,7 +22,9 @@ type PodSpec = types.input.core.v1.PodSpec;
 
 /** A process set, or a job in the same terms. */
 export type Process = Pick<ProcessSet, 'id' | 'part' | 'program' | 'args' | 'env'> &
-  Partial<Pick<ProcessSet, 'ports' | 'volumes' | 'files' | 'readiness' | 'liveness' | 'resources' | 'stop'>>;
+  Partial<
+    Pick<ProcessSet, 'ports' | 'volumes' | 'files' | 'secretFiles' | 'readiness' | 'liveness' | 'resources' | 'stop'>
+  >;
 
 const userId = 1000;
 
@@ -82,7 +84,7 @@ export function podSpec(process: Process, target: Target, configMap: string | un
 function container(process: Process, target: Target): Container {
   const { ports = [], volumes = [], files = [], resources, readiness, liveness } = process;
   const scope = {
-    owner: { id: process.id, ports, volumes, files },
+    owner: { id: process.id, ports, volumes, files, secretFiles: process.secretFiles ?? [] },
     peers: target.peers,
     namespace: target.namespace,
     hasStableNames: (set: ProcessSet) => hasStableNames(set, target.peers),
@@ -96,7 +98,11 @@ function container(process: Process, target: Target): Container {
     ...(args.length > 0 ? { args } : {}),
     env: [
       ...podVariables(process),
-      ...Object.entries(process.env).map(([name, value]) => ({ name, value: resolveValue(value, scope) })),
+      ...Object.entries(process.env).map(([name, value]) =>
+        typeof value !== 'string' && 'secret' in value
+          ? { name, valueFrom: { secretKeyRef: { name: value.secret, key: value.key } } }
+          : { name, value: resolveValue(value, scope) },
+      ),
     ],
     ports: ports.map((port) => ({ name: port.name, containerPort: port.containerPort })),
     ...(ready

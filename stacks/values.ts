@@ -16,7 +16,7 @@ export function filePath(file: { readonly name: string; readonly path: string })
 
 /** What a value can refer to: the process that holds it, and every set of the system. */
 export interface Scope {
-  readonly owner: Pick<ProcessSet, 'id' | 'ports' | 'volumes' | 'files'>;
+  readonly owner: Pick<ProcessSet, 'id' | 'ports' | 'volumes' | 'files' | 'secretFiles'>;
   readonly peers: readonly ProcessSet[];
   readonly namespace: string;
   /** Whether a set's replicas have names of their own. */
@@ -32,7 +32,11 @@ export function resolveValue(value: Value, scope: Scope): string {
   if ('reachedPort' in value) return String(reachedPort(scope.owner, value));
   if ('ownHost' in value) return `$(${podIp})`;
   if ('ownOrdinal' in value) return `$(${podIndex})`;
+  if ('secret' in value || 'sidecar' in value)
+    throw new Error(`${scope.owner.id}: ${JSON.stringify(value)} is no text here`);
   if ('volume' in value) return volumePath(named(scope.owner.volumes, value.volume, scope.owner.id).name);
+  const secretFile = scope.owner.secretFiles?.find(({ name }) => name === value.file);
+  if (secretFile !== undefined) return `${filesPath}/${secretFile.name}/${secretFile.fileName}`;
   return filePath(named(scope.owner.files, value.file, scope.owner.id));
 }
 

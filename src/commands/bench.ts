@@ -19,6 +19,7 @@ import { deployLocal } from '../deploy/local/deploy.ts';
 import { faultAccess } from '../deploy/local/faults.ts';
 import { findFaketime } from '../deploy/local/find-instruments.ts';
 import { readDeployment } from '../deploy/local/registry.ts';
+import { withAccess } from '../deploy/local/secrets.ts';
 import { DspError, type ExitCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
 import type { Pattern } from '../pattern.ts';
@@ -67,10 +68,11 @@ export async function runBench(options: BenchOptions, terminal: Terminal): Promi
 
 /** Throws `bench.no-deployment` when what runs is not the plan's. */
 export async function openBench(project: string): Promise<Bench> {
-  const deployment = await readDeployment(project);
-  if (deployment === null) {
+  const recorded = await readDeployment(project);
+  if (recorded === null) {
     throw new DspError('bench.no-deployment', { project, missing: 'nothing is deployed' });
   }
+  const deployment = withAccess(recorded);
   const plan = await deployedPlan(project, deployment.scale);
   if (plan.requirementsDigest !== deployment.requirementsDigest) {
     throw new DspError('bench.no-deployment', { project, missing: 'plan.json has changed since it was deployed' });

@@ -32,6 +32,7 @@ import {
 } from './registry.ts';
 import { withReservations } from './reservations.ts';
 import { bundlePath, digestOf, type Resolution, resolveTopology } from './resolve.ts';
+import { readyLocalSecrets } from './secrets.ts';
 
 export interface DeployLocalOptions {
   readonly clock: Clock;
@@ -92,7 +93,9 @@ async function deployLocked(
   try {
     const reserved = await reservePorts(paths, plan, before, level, clock, signal);
     const node = { path: process.execPath, version: process.version };
-    const resolution = resolveTopology({ paths, topology, ports: reserved.ports, engines, node, digests, instruments });
+    const secrets = await readyLocalSecrets(paths, topology.secrets ?? [], clock.nowMs());
+    const inputs = { paths, topology, ports: reserved.ports, engines, node, digests, secrets, instruments };
+    const resolution = resolveTopology(inputs);
     await tellRoutes(reserved, resolution);
     const run: Run = { paths, state: reserved, resolution, clock, signal, report };
     await carryOut(run, planSteps(wantedOf(topology, resolution, instruments !== null), await currentOf(reserved)));

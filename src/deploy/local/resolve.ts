@@ -2,16 +2,27 @@
 
 import { join } from 'node:path';
 import { sha256 } from '../../digest.ts';
-import type { Job, Probe, ProcessSet, Program, Topology, Value } from '../../pattern.ts';
+import type { Job, Probe, ProcessSet, Program, SecretText, Topology, Value } from '../../pattern.ts';
+import { type SecretValues, secretText } from '../secrets.ts';
 import { controlPort, type Instruments, instrumented, proxyId, proxyPort, proxySet } from './instruments.ts';
-import { logPathOf, type Paths } from './paths.ts';
+import { logPathOf, type Paths, secretFilePath } from './paths.ts';
 import { instanceId, type PortMap, reservedWith } from './ports.ts';
 
 export const localHost = '127.0.0.1';
 
 export type ResolvedProbe =
   | { readonly kind: 'http'; readonly port: number; readonly path: string }
-  | { readonly kind: 'tcp' | 'redis'; readonly port: number };
+  | { readonly kind: 'tcp'; readonly port: number }
+  | { readonly kind: 'redis'; readonly port: number; readonly tls?: ProbeTls };
+
+export interface ProbeTls {
+  /** Absolute path of the authority's certificate. */
+  readonly caPath: string;
+  readonly serverName: string;
+}
+
+/** A piece of a text that holds secrets: the record of what runs has their names only. */
+export type PrivateText = string | SecretText;
 
 /** What both instances and jobs execute. */
 interface Execution {
@@ -20,9 +31,11 @@ interface Execution {
   readonly args: readonly string[];
   /** Without what every process inherits. */
   readonly env: Readonly<Record<string, string>>;
+  /** What the environment has beside that. */
+  readonly secretEnv: Readonly<Record<string, SecretText>>;
   readonly cwd: string;
   readonly logPath: string;
-  /** SHA-256 over the program and the files that it reads. */
+  /** SHA-256 over the program, the files that it reads, and its secrets. */
   readonly content: string;
 }
 
@@ -40,6 +53,10 @@ export interface InstanceSpec extends Execution {
   readonly reserved: readonly number[];
   /** Absolute paths of the volumes. */
   readonly volumes: readonly string[];
+  /** Written before each start. */
+  readonly secretFiles: readonly { readonly path: string; readonly parts: readonly PrivateText[] }[];
+  /** What somebody who looks into it from outside needs. */
+  readonly access: Readonly<Record<string, readonly PrivateText[]>>;
   readonly readiness: ResolvedProbe;
   readonly stop: ProcessSet['stop'];
   /** Base URL when the set is exposed. */
@@ -68,6 +85,7 @@ export interface ResolveInput {
   readonly node: { readonly path: string; readonly version: string };
   /** SHA-256 of files, by path relative to the root: mounted files and bundles. */
   readonly digests: Readonly<Record<string, string>>;
+  readonly secrets: SecretValues;
   /** Null: nothing stands between the processes, and they start as they are. */
   readonly instruments: Instruments | null;
 }
@@ -98,15 +116,24 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
   const cwd = join(input.paths.dataDir, id);
   const ports = input.ports[id] ?? {};
   const volumes = Object.fromEntries(set.volumes.map(({ name }) => [name, join(cwd, name)]));
-  const files = Object.fromEntries(set.files.map(({ name, path }) => [name, path]));
+  const secretFiles = (set.secretFiles ?? []).map(({ name, fileName, text }) => ({
+    name,
+    path: secretFilePath(cwd, fileName),
+    parts: privateParts(id, text),
+  }));
+  const files = {
+    ...Object.fromEntries(set.files.map(({ name, path }) => [name, join(input.paths.root, path)])),
+    ...Object.fromEntries(secretFiles.map(({ name, path }) => [name, path])),
+  };
   const offsets = Object.fromEntries(set.ports.map(({ name, alsoReserveOffset }) => [name, alsoReserveOffset ?? 0]));
+  const { plain, secretEnv } = splitEnv(set.env);
   const text = (value: Value) => complete(value, { input, id, ports, offsets, ordinal, volumes, files });
   const { command, leading } = resolveProgram(input, set.program);
   const exposed = set.ports.find((port) => port.exposed === true);
   const execution = {
     command,
     args: [...leading, ...set.args.map(text)],
-    env: mapValues(set.env, text),
+    env: mapValues(plain, text),
     cwd,
   };
   return {
@@ -125,9 +152,19 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
     ),
     volumes: Object.values(volumes),
     ...(input.instruments === null ? execution : instrumented(execution, input.instruments)),
+    secretEnv,
+    secretFiles: secretFiles.map(({ path, parts }) => ({ path, parts })),
+    access: mapValues(set.access ?? {}, (value) => privateParts(id, value)),
     logPath: logPathOf(input.paths, id),
-    content: contentOf(input, set.program, Object.values(files)),
-    readiness: resolveProbe(set.readiness, (name) => portOf(ports, id, name)),
+    content: contentOf(input, {
+      program: set.program,
+      files: set.files.map(({ path }) => path),
+      secrets: [...Object.values(secretEnv), ...secretFiles.flatMap(({ parts }) => parts)],
+    }),
+    readiness: resolveProbe(set.readiness, {
+      port: (name) => portOf(ports, id, name),
+      file: (name) => known(files[name], `${id} has no file ${name}`),
+    }),
     stop: set.stop,
     endpoint: exposed ? `${set.readiness.kind}://${localHost}:${portOf(ports, id, exposed.name)}` : null,
   };
@@ -150,6 +187,9 @@ function proxySpec({ paths, ports, node }: ResolveInput, { proxyMain }: Instrume
     command: node.path,
     args: [proxyMain, `${control}`, paths.dataDir],
     env: {},
+    secretEnv: {},
+    secretFiles: [],
+    access: {},
     cwd: join(paths.dataDir, proxyId),
     logPath: logPathOf(paths, proxyId),
     content: node.version,
@@ -164,18 +204,41 @@ function resolveJob(input: ResolveInput, job: Job): JobSpec {
   const text = (value: Value) =>
     complete(value, { input, id: job.id, ports: {}, offsets: {}, ordinal: 0, volumes: {}, files: {} });
   const { command, leading } = resolveProgram(input, job.program);
+  const { plain, secretEnv } = splitEnv(job.env);
   return {
     id: job.id,
     part: job.part,
     command,
     args: [...leading, ...job.args.map(text)],
-    env: mapValues(job.env, text),
+    env: mapValues(plain, text),
+    secretEnv,
     cwd,
     logPath: logPathOf(input.paths, job.id),
-    content: contentOf(input, job.program, []),
+    content: contentOf(input, { program: job.program, files: [], secrets: Object.values(secretEnv) }),
     leavingEnv: job.leavingEnv ?? null,
     timeoutMs: job.timeoutMs,
   };
+}
+
+interface SplitEnv {
+  readonly plain: Readonly<Record<string, Value>>;
+  readonly secretEnv: Readonly<Record<string, SecretText>>;
+}
+
+function splitEnv(env: Readonly<Record<string, Value>>): SplitEnv {
+  const isSecret = (value: Value): value is SecretText => typeof value !== 'string' && 'secret' in value;
+  const entries = Object.entries(env);
+  return {
+    plain: Object.fromEntries(entries.filter(([, value]) => !isSecret(value))),
+    secretEnv: Object.fromEntries(entries.flatMap(([name, value]) => (isSecret(value) ? [[name, value]] : []))),
+  };
+}
+
+/** Strings and secret texts, in order. */
+function privateParts(id: string, value: Value): readonly PrivateText[] {
+  if (typeof value === 'string' || 'secret' in value) return [value];
+  if ('concat' in value) return value.concat.flatMap((part) => privateParts(id, part));
+  throw new Error(`topology: ${id} has ${JSON.stringify(value)} in a text of strings and secrets`);
 }
 
 interface Scope {
@@ -186,6 +249,7 @@ interface Scope {
   readonly offsets: Readonly<Record<string, number>>;
   readonly ordinal: number;
   readonly volumes: Readonly<Record<string, string>>;
+  /** Absolute path by name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -202,8 +266,10 @@ function complete(value: Value, scope: Scope): string {
   }
   if ('ownHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
+  if ('secret' in value || 'sidecar' in value)
+    throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
   if ('volume' in value) return known(scope.volumes[value.volume], `${scope.id} has no volume ${value.volume}`);
-  return join(scope.input.paths.root, known(scope.files[value.file], `${scope.id} has no file ${value.file}`));
+  return known(scope.files[value.file], `${scope.id} has no file ${value.file}`);
 }
 
 function addressesOf(input: ResolveInput, set: string, port: string): readonly string[] {
@@ -234,16 +300,31 @@ function resolveProgram(input: ResolveInput, program: Program): { command: strin
   return { command: input.node.path, leading: [join(input.paths.root, bundlePath(program.bundle))] };
 }
 
-/** An engine's or node's upgrade, a new bundle and an edited file all count. */
-function contentOf(input: ResolveInput, program: Program, files: readonly string[]): string {
+/** An engine's or node's upgrade, a new bundle, an edited file and another secret all count. */
+function contentOf(
+  input: ResolveInput,
+  read: { readonly program: Program; readonly files: readonly string[]; readonly secrets: readonly PrivateText[] },
+): string {
+  const { program, files, secrets } = read;
   const version = program.kind === 'engine' ? input.engines[program.program]?.version : input.node.version;
-  const read = program.kind === 'engine' ? files : [bundlePath(program.bundle), ...files];
-  return sha256(JSON.stringify([version, read.map((path) => known(input.digests[path], `no digest of ${path}`))]));
+  const paths = program.kind === 'engine' ? files : [bundlePath(program.bundle), ...files];
+  const digests = paths.map((path) => known(input.digests[path], `no digest of ${path}`));
+  // Nobody can guess 256 bits back from a digest of them.
+  const texts = secrets.map((part) => (typeof part === 'string' ? part : secretText(input.secrets, part)));
+  return sha256(JSON.stringify([version, digests, ...(texts.length > 0 ? [sha256(JSON.stringify(texts))] : [])]));
 }
 
-function resolveProbe(probe: Probe, port: (name: string) => number): ResolvedProbe {
-  if (probe.kind === 'http') return { kind: 'http', port: port(probe.port), path: probe.path };
-  return { kind: probe.kind, port: port(probe.port) };
+interface Named {
+  readonly port: (name: string) => number;
+  readonly file: (name: string) => string;
+}
+
+function resolveProbe(probe: Probe, named: Named): ResolvedProbe {
+  const port = named.port(probe.port);
+  if (probe.kind === 'http') return { kind: 'http', port, path: probe.path };
+  if (probe.kind === 'tcp' || probe.tls === undefined) return { kind: probe.kind, port };
+  const { ca, serverName } = probe.tls;
+  return { kind: 'redis', port, tls: { caPath: named.file(ca), serverName } };
 }
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, map: (value: V) => W): Readonly<Record<string, W>> {

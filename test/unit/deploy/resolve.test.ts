@@ -21,6 +21,7 @@ const input: ResolveInput = {
   node: { path: '/usr/bin/node', version: 'v22.0.0' },
   instruments: null,
   digests: { 'dist/api.mjs': 'A', 'dist/converge.mjs': 'C', 'parts/store/redis.conf': 'R' },
+  secrets: {},
 };
 
 const instance = (id: string, given: ResolveInput = input) => {

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { systemClock } from '../../../clock.ts';
-import { freshToken, seededRandom } from '../../../random.ts';
+import { randomToken, seededRandom } from '../../../random.ts';
 import { connectionOwners } from '../procfs.ts';
 import { localHost } from '../resolve.ts';
 import { routesFile, tokenFile } from './files.ts';
@@ -10,7 +10,7 @@ import type { Route } from './protocol.ts';
 import { ProxyServer } from './server.ts';
 
 const [, , controlPort = '', dataDir = ''] = process.argv;
-const token = freshToken();
+const token = randomToken(16);
 writeFileSync(tokenFile, token, { mode: 0o600 });
 const routes: readonly Route[] = existsSync(routesFile) ? JSON.parse(readFileSync(routesFile, 'utf8')) : [];
 await new ProxyServer({

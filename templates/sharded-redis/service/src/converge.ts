@@ -6,6 +6,7 @@
 import { systemClock } from '@dsp/kit/clock';
 import { readConfig } from '@dsp/kit/config';
 import { createLog } from '@dsp/kit/log';
+import { redisAccessFromEnv } from '@dsp/kit/redis-access';
 import { z } from 'zod';
 import { reconcile } from './reconcile.ts';
 
@@ -32,6 +33,7 @@ try {
     leaving: config.LEAVING,
     nodeTimeoutMs: config.NODE_TIMEOUT_MS,
     timeoutMs: config.TIMEOUT_MS,
+    access: redisAccessFromEnv(process.env),
     clock: systemClock,
     log,
   });
