@@ -40,6 +40,8 @@ const value: z.ZodType = z.lazy(() =>
     z.strictObject({ addressesOf: word, port: text, separator: text.optional() }),
     z.strictObject({ ownPort: text }),
     z.strictObject({ ownHost: z.literal(true) }),
+    z.strictObject({ ownName: z.literal(true) }),
+    z.strictObject({ listenHost: z.literal(true) }),
     z.strictObject({ ownOrdinal: z.literal(true) }),
     z.strictObject({ volume: text }),
     z.strictObject({ file: text }),

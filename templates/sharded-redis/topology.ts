@@ -67,13 +67,16 @@ function redis(part: Part): ProcessSet {
 }
 
 function redisArgs(sizing: StoreSizing): readonly Value[] {
-  const address: readonly Value[] = ['--port', { ownPort: redisPort }, '--bind', { ownHost: true }];
+  const address: readonly Value[] = ['--port', { ownPort: redisPort }, '--bind', { listenHost: true }];
   const own: readonly Value[] = ['--dir', { volume: 'data' }, '--maxmemory', `${sizing.maxmemoryMiB}mb`];
   const cluster: readonly Value[] = [
     '--cluster-node-timeout',
     `${sizing.nodeTimeoutMs}`,
     '--cluster-announce-ip',
     { ownHost: true },
+    // Kept in the node's own record: where addresses change, the name tells who somebody was.
+    '--cluster-announce-hostname',
+    { ownName: true },
   ];
   return [{ file: 'config' }, ...address, ...own, ...(sizing.mode === 'store' ? cluster : [])];
 }
@@ -111,7 +114,7 @@ function api(part: Part): ProcessSet {
     replicas: sizing.apiInstances,
     args: [],
     env: {
-      HOST: { ownHost: true },
+      HOST: { listenHost: true },
       PORT: { ownPort: 'http' },
       LOG_LEVEL: 'info',
       WAIT_REPLICAS: `${sizing.waitReplicas}`,

@@ -153,7 +153,7 @@ function complete(value: Value, scope: Scope): string {
     return addressesOf(scope.input, value.addressesOf, value.port).join(value.separator ?? ',');
   }
   if ('ownPort' in value) return String(portOf(scope.ports, scope.id, value.ownPort));
-  if ('ownHost' in value) return localHost;
+  if ('ownHost' in value || 'ownName' in value || 'listenHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
   if ('secret' in value || 'sidecar' in value)
     throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
