@@ -147,7 +147,7 @@ function addDeploy(program: Command, project: Project, run: Run): void {
         .default([], 'built here'),
     )
     .option('--registry <prefix>', 'kubernetes: where built images are pushed')
-    .option('--overcommit <factor>', 'kubernetes: request the planned CPU divided by this', parseFactor)
+    .option('--overcommit <factor>', 'kubernetes: request the planned CPU and memory divided by this', parseFactor)
     .option('--unlock', 'kubernetes: take away the lock of a run that died elsewhere', false)
     .addOption(json())
     .action((o) =>

@@ -211,10 +211,10 @@ function quantities(
   { cpuMillis, memoryMiB }: ProcessSet['resources'],
   { overcommit }: Pick<Target, 'overcommit'>,
 ): types.input.core.v1.ResourceRequirements {
-  const memory = `${memoryMiB}Mi`;
-  const cpu = `${Math.max(1, Math.round(cpuMillis / overcommit))}m`;
+  const requested = (planned: number) => Math.max(1, Math.round(planned / overcommit));
+  const requests = { cpu: `${requested(cpuMillis)}m`, memory: `${requested(memoryMiB)}Mi` };
   const disk = { 'ephemeral-storage': '128Mi' };
-  return { requests: { cpu, memory, ...disk }, limits: { memory, ...disk } };
+  return { requests: { ...requests, ...disk }, limits: { memory: `${memoryMiB}Mi`, ...disk } };
 }
 
 function mounts(

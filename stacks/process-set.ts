@@ -120,7 +120,9 @@ function statefulSet(
     template,
     volumeClaimTemplates: claims,
   };
-  new StatefulSet(set.id, { metadata: metadata(set, target), spec }, options);
+  // Kubernetes would take the whole set down to change the size that is asked for; claims are enlarged one by one.
+  const ignoreChanges = ['spec.volumeClaimTemplates'];
+  new StatefulSet(set.id, { metadata: metadata(set, target), spec }, { ...options, ignoreChanges });
 }
 
 function deployment(

@@ -23,7 +23,10 @@ export interface Target {
   readonly tag: string;
   /** Absent: the cluster's default storage class. */
   readonly storageClass?: string;
-  /** Planned CPU ÷ requested CPU: above 1 the system fits a smaller cluster, and is slower when all is busy at once. */
+  /**
+   * What was planned ÷ what is requested, of CPU and memory: above 1 the system fits a smaller cluster, and has to share
+   * when all of it is busy at once. Limits stay as planned.
+   */
   readonly overcommit: number;
   readonly secrets: Output<SecretTexts>;
   /** The content of a project's file; the path is relative to the project's root. */

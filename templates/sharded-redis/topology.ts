@@ -6,6 +6,8 @@ import type { StoreSizing } from './size.ts';
 type Part = PartContext<StoreSizing>;
 
 const redisPort = 'redis';
+/** Three times the memory of a small machine: a volume that is outgrown takes work to enlarge. */
+const leastVolumeGiB = 12;
 
 export function topology(part: Part): Topology {
   const { sizing } = part;
@@ -54,7 +56,7 @@ function redis(part: Part): ProcessSet {
     args: redisArgs(sizing),
     env: {},
     ports: [{ name: redisPort, containerPort: 6379, ...(cluster ? { alsoReserveOffset: 10_000 } : {}) }],
-    volumes: [{ name: 'data', sizeGiB: Math.max(1, Math.ceil((sizing.maxmemoryMiB * 3) / 1024)) }],
+    volumes: [{ name: 'data', sizeGiB: Math.max(leastVolumeGiB, Math.ceil((sizing.maxmemoryMiB * 3) / 1024)) }],
     files: [{ name: 'config', path: `parts/${part.name}/redis.conf` }],
     readiness: { kind: 'redis', port: redisPort },
     liveness: { kind: 'redis', port: redisPort },

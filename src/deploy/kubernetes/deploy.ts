@@ -19,7 +19,7 @@ export interface DeployKubernetesOptions extends Place {
   /** By bundle or engine program; added to those of the last deployment. */
   readonly images: Readonly<Record<string, string>>;
   readonly registry: string | null;
-  /** Planned CPU ÷ requested CPU; null: as the last deployment had it, else 1. */
+  /** Planned ÷ requested CPU and memory; null: as the last deployment had it, else 1. */
   readonly overcommit: number | null;
   readonly unlock: boolean;
   readonly clock: Clock;
