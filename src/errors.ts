@@ -137,6 +137,12 @@ export const catalogue = {
     what: ({ reason }) => `the record of what runs cannot be read: ${reason}`,
     mend: () => 'run `dsp destroy`, which finds the processes without it, then `dsp deploy`',
   }),
+  'deploy.secrets-unreadable': entry<{ reason: string }>({
+    exitCode: 1,
+    meaning: 'The file with the secrets of the deployment is damaged.',
+    what: ({ reason }) => `the secrets of the deployment cannot be read: ${reason}`,
+    mend: () => 'stop it with `dsp destroy --keep-data`, remove that file, then `dsp deploy` makes new secrets',
+  }),
   'deploy.none': entry({
     exitCode: 1,
     meaning: 'The command works on a deployment, and nothing is deployed.',

@@ -30,10 +30,7 @@ type PodSpec = types.input.core.v1.PodSpec;
 /** A process set, or a job in the same terms. */
 export type Process = Pick<ProcessSet, 'id' | 'part' | 'program' | 'args' | 'env' | 'resources'> &
   Partial<
-    Pick<
-      ProcessSet,
-      'ports' | 'volumes' | 'files' | 'secretFiles' | 'sidecars' | 'readiness' | 'liveness' | 'stop' | 'program'
-    >
+    Pick<ProcessSet, 'ports' | 'volumes' | 'files' | 'secretFiles' | 'sidecars' | 'readiness' | 'liveness' | 'stop'>
   >;
 
 const userId = 1000;
@@ -251,15 +248,16 @@ function probe(probe: Probe, owner: Owner): types.input.core.v1.Probe {
   const port = containerPort(owner, probe.port);
   if (probe.kind === 'http') return { httpGet: { path: probe.path, port } };
   if (probe.kind === 'tcp') return { tcpSocket: { port } };
-  return { exec: { command: ['sh', '-c', `redis-cli ${redisArguments(port, probe, owner)} ping | grep -q PONG`] } };
+  const tls = tlsArguments({ readiness: probe, ...owner });
+  const ping = `redis-cli -h "$${podIp}" -p ${port} ${tls} ping | grep -q PONG`;
+  return { exec: { command: ['sh', '-c', ping] } };
 }
 
-/** Arguments by which redis-cli in the pod reaches its own server. */
-function redisArguments(port: number, probe: Extract<Probe, { kind: 'redis' }>, owner: Owner): string {
-  const { tls } = probe;
-  const reached = `-h "$${podIp}" -p ${port}`;
-  if (tls === undefined) return reached;
-  const ca = owner.secretFiles?.find(({ name }) => name === tls.ca);
-  if (ca === undefined) throw new Error(`${owner.id} has no secret file ${tls.ca}`);
-  return `${reached} --tls --sni ${tls.serverName} --cacert ${secretFilePath(ca)}`;
+/** By which redis-cli reaches a server that speaks TLS; else nothing. */
+export function tlsArguments(set: Pick<ProcessSet, 'id' | 'readiness' | 'secretFiles'>): string {
+  const tls = set.readiness.kind === 'redis' ? set.readiness.tls : undefined;
+  if (tls === undefined) return '';
+  const ca = set.secretFiles?.find(({ name }) => name === tls.ca);
+  if (ca === undefined) throw new Error(`${set.id} has no secret file ${tls.ca}`);
+  return `--tls --sni ${tls.serverName} --cacert ${secretFilePath(ca)}`;
 }

@@ -14,6 +14,7 @@ import { resultRows, scaleLine } from '../bench/report-words.ts';
 import { systemClock } from '../clock.ts';
 import { faultAccess } from '../deploy/local/faults.ts';
 import { readDeployment } from '../deploy/local/registry.ts';
+import { withAccess } from '../deploy/local/secrets.ts';
 import { DspError, type ExitCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
 import type { Pattern } from '../pattern.ts';
@@ -39,10 +40,11 @@ export interface BenchOptions {
 
 /** 0 pass, 99 fail, 98 inconclusive or invalid; throws as {@link bench} does. */
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
-  const deployment = await readDeployment(options.project);
-  if (deployment === null) {
+  const recorded = await readDeployment(options.project);
+  if (recorded === null) {
     throw new DspError('bench.no-deployment', { project: options.project, missing: 'nothing is deployed' });
   }
+  const deployment = withAccess(recorded);
   const plan = await deployedPlan(options.project, deployment.scale);
   if (plan.requirementsDigest !== deployment.requirementsDigest) {
     throw new DspError('bench.no-deployment', {

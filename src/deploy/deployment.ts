@@ -11,6 +11,8 @@ export interface Instance {
   /** Port by name. */
   readonly ports: Readonly<Record<string, number>>;
   readonly logPath: string;
+  /** What the topology's `access` comes to. It may hold secrets: there while a bench runs, and in no file or output. */
+  readonly access?: Readonly<Record<string, string>>;
 }
 
 export interface Deployment {

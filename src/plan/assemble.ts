@@ -124,22 +124,18 @@ interface Wired {
 
 /** Connects the parts, providers first, and puts their topologies together. */
 function wire(parts: readonly Sizing[], requirements: Requirements, sizingOf: (part: Sizing) => Json): Wired {
-  const offered = new Map<string, Readonly<Record<string, Binding>>>();
+  const providers = new Map<string, Provider>();
   const contexts: PartContext<Json>[] = [];
   const topologies: Topology[] = [];
   for (const part of parts) {
     const bindings = Object.fromEntries(
       Object.entries(part.providers).map(([capability, provider]) => [
         capability,
-        offered.get(provider)?.[capability] as Binding,
+        bindingOf(providers.get(provider), capability, part.name),
       ]),
     );
     const context = { name: part.name, sizing: sizingOf(part), requirements, options: part.options, bindings };
-    for (const capability of part.pattern.provides) {
-      const guarantees = part.sized.guarantees[capability];
-      if (guarantees)
-        offered.set(part.name, { ...offered.get(part.name), ...part.pattern.connect(context, guarantees) });
-    }
+    providers.set(part.name, { part, context });
     contexts.push(context);
     topologies.push(part.pattern.topology(context));
   }
@@ -152,6 +148,18 @@ function wire(parts: readonly Sizing[], requirements: Requirements, sizingOf: (p
       ...(secrets.length > 0 ? { secrets } : {}),
     },
   };
+}
+
+interface Provider {
+  readonly part: Sizing;
+  readonly context: PartContext<Json>;
+}
+
+function bindingOf(provider: Provider | undefined, capability: string, consumer: string): Binding {
+  const guarantees = provider?.part.sized.guarantees[capability];
+  const offered = guarantees && provider?.part.pattern.connect(provider.context, guarantees, consumer)[capability];
+  if (offered === undefined) throw new Error(`nobody offers ${capability} to ${consumer}`);
+  return offered;
 }
 
 function partOf(part: Sizing, context: PartContext<Json>, here: PartContext<Json>, hardware: Hardware): Part {

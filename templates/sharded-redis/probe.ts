@@ -69,7 +69,10 @@ async function withConnection<T>(instance: Instance, use: (redis: Redis) => Prom
   const redis = new Redis({
     host: instance.host,
     port: instance.ports.redis!,
+    ...credentials(instance.access),
     lazyConnect: true,
+    disableClientInfo: true,
+    enableReadyCheck: false,
     connectTimeout: answerMs,
     commandTimeout: answerMs,
     maxRetriesPerRequest: 0,
@@ -83,6 +86,13 @@ async function withConnection<T>(instance: Instance, use: (redis: Redis) => Prom
   } finally {
     redis.disconnect();
   }
+}
+
+function credentials({ user, password, ca, serverName }: NonNullable<Instance['access']> = {}) {
+  return {
+    ...(user === undefined || password === undefined ? {} : { username: user, password }),
+    ...(ca === undefined || serverName === undefined ? {} : { tls: { ca, servername: serverName } }),
+  };
 }
 
 /** Servers with a role; a primary without slots holds no data and is left out. */

@@ -4,9 +4,11 @@ import type { types } from '@pulumi/kubernetes';
 import { ComponentResource, type ComponentResourceOptions } from '@pulumi/pulumi';
 import { deployTopology } from '../../stacks/deploy.ts';
 import { imageOf } from '../../stacks/images.ts';
-import { confined } from '../../stacks/pod.ts';
+import { confined, tlsArguments } from '../../stacks/pod.ts';
+import { secretKeyRef } from '../../stacks/secrets.ts';
 import type { Target } from '../../stacks/target.ts';
 import type { ProcessSet, Topology } from '../../stacks/topology.ts';
+import { secretFilesPath } from '../../stacks/values.ts';
 
 export interface ShardedRedisArgs {
   readonly target: Target;
@@ -43,7 +45,7 @@ function checkNodes(name: string, { mode, topology }: ShardedRedisArgs): void {
  * the names of those it has lost, and introduces it to them again: by their ids, since an address may be another's now.
  */
 const keepAddresses = `
-node() { timeout 3 redis-cli -p "$PORT" -h "$@" 2>/dev/null; }
+node() { timeout 3 redis-cli --no-auth-warning --user addresses $TLS -p "$PORT" -h "$@" 2>/dev/null; }
 while sleep 2; do
   node "$DSP_POD_IP" cluster nodes | while read -r id endpoint flags primary ping pong epoch link slots; do
     [ "$link" = disconnected ] || continue
@@ -70,7 +72,10 @@ function addressKeeper(set: ProcessSet, target: Target): types.input.core.v1.Con
     env: [
       { name: 'DSP_POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
       { name: 'PORT', value: `${port}` },
+      { name: 'TLS', value: tlsArguments(set) },
+      { name: 'REDISCLI_AUTH', valueFrom: secretKeyRef({ secret: `${set.part}-addresses`, key: 'password' }) },
     ],
+    volumeMounts: [{ name: 'secret-files', mountPath: secretFilesPath, readOnly: true }],
     resources: { requests: { cpu: '5m', memory, ...disk }, limits: { memory, ...disk } },
     securityContext: confined,
   };

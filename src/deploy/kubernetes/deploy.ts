@@ -12,6 +12,7 @@ import { type Cluster, checkRights, namespaceExists } from './cluster.ts';
 import { failureOf } from './failure.ts';
 import { type DeploymentRecord, type Home, homeOf, makeHome, readRecord, writeRecord } from './home.ts';
 import { bundlesOf, provideImages } from './images.ts';
+import { readyStackSecrets } from './secrets.ts';
 import { findCluster, type Place, stackName, withKubeconfig, withLock } from './session.ts';
 import { chosenBackend, openStack, programPath, type Stack } from './workspace.ts';
 
@@ -150,7 +151,10 @@ async function withStack<T>(
     const opened = { home, project: name, stack: stackId, backend, config, context: cluster.context, kubeconfig };
     const stack = await openStack(opened);
     const { requirementsDigest } = plan;
-    const known = { name, ...cluster, stack: stackId, backend, requirementsDigest, images: given };
+    const topologySecrets = plan.topology.secrets ?? [];
+    const sameStack = before?.stack === stackId ? before.secrets : null;
+    const secrets = await readyStackSecrets(stack, name, topologySecrets, sameStack, options.clock.nowMs());
+    const known = { name, secrets, ...cluster, stack: stackId, backend, requirementsDigest, images: given };
     return work({ home, cluster, stack, record: { schemaVersion: 1, ...known, settled: false } });
   });
 }

@@ -33,6 +33,8 @@ export interface DeploymentRecord {
   readonly requirementsDigest: string;
   /** By bundle or engine program; what was deployed with. */
   readonly images: Readonly<Record<string, string>>;
+  /** Names of the secrets that the stack has, and when the first of their certificates has to be renewed. */
+  readonly secrets: { readonly names: readonly string[]; readonly renewMs: number | null };
   /** False from the first change of a deployment until its end. */
   readonly settled: boolean;
 }

@@ -28,6 +28,7 @@ import {
 } from './registry.ts';
 import { withReservations } from './reservations.ts';
 import { bundlePath, digestOf, type Resolution, resolveTopology } from './resolve.ts';
+import { readyLocalSecrets } from './secrets.ts';
 
 export interface DeployLocalOptions {
   readonly clock: Clock;
@@ -84,7 +85,8 @@ async function deployLocked(
   try {
     const reserved = await reservePorts(paths, plan, before, clock, signal);
     const node = { path: process.execPath, version: process.version };
-    const resolution = resolveTopology({ paths, topology, ports: reserved.ports, engines, node, digests });
+    const secrets = await readyLocalSecrets(paths, topology.secrets ?? [], clock.nowMs());
+    const resolution = resolveTopology({ paths, topology, ports: reserved.ports, engines, node, digests, secrets });
     const run: Run = { paths, state: reserved, resolution, clock, signal, report };
     await carryOut(run, planSteps(wantedOf(topology, resolution), await currentOf(reserved)));
     return deploymentOf(run.state);

@@ -2,15 +2,26 @@
 
 import { join } from 'node:path';
 import { sha256 } from '../../digest.ts';
-import type { Job, Probe, ProcessSet, Program, Topology, Value } from '../../pattern.ts';
-import { logPathOf, type Paths } from './paths.ts';
+import type { Job, Probe, ProcessSet, Program, SecretText, Topology, Value } from '../../pattern.ts';
+import { type SecretValues, secretText } from '../secrets.ts';
+import { logPathOf, type Paths, secretFilePath } from './paths.ts';
 import { instanceId, type PortMap, reservedWith } from './ports.ts';
 
 export const localHost = '127.0.0.1';
 
 export type ResolvedProbe =
   | { readonly kind: 'http'; readonly port: number; readonly path: string }
-  | { readonly kind: 'tcp' | 'redis'; readonly port: number };
+  | { readonly kind: 'tcp'; readonly port: number }
+  | { readonly kind: 'redis'; readonly port: number; readonly tls?: ProbeTls };
+
+export interface ProbeTls {
+  /** Absolute path of the authority's certificate. */
+  readonly caPath: string;
+  readonly serverName: string;
+}
+
+/** A piece of a text that holds secrets: the record of what runs has their names only. */
+export type PrivateText = string | SecretText;
 
 /** What both instances and jobs execute. */
 interface Execution {
@@ -19,9 +30,11 @@ interface Execution {
   readonly args: readonly string[];
   /** Without what every process inherits. */
   readonly env: Readonly<Record<string, string>>;
+  /** What the environment has beside that. */
+  readonly secretEnv: Readonly<Record<string, SecretText>>;
   readonly cwd: string;
   readonly logPath: string;
-  /** SHA-256 over the program and the files that it reads. */
+  /** SHA-256 over the program, the files that it reads, and its secrets. */
   readonly content: string;
 }
 
@@ -37,6 +50,10 @@ export interface InstanceSpec extends Execution {
   readonly reserved: readonly number[];
   /** Absolute paths of the volumes. */
   readonly volumes: readonly string[];
+  /** Written before each start. */
+  readonly secretFiles: readonly { readonly path: string; readonly parts: readonly PrivateText[] }[];
+  /** What somebody who looks into it from outside needs. */
+  readonly access: Readonly<Record<string, readonly PrivateText[]>>;
   readonly readiness: ResolvedProbe;
   readonly stop: ProcessSet['stop'];
   /** Base URL when the set is exposed. */
@@ -65,6 +82,7 @@ export interface ResolveInput {
   readonly node: { readonly path: string; readonly version: string };
   /** SHA-256 of files, by path relative to the root: mounted files and bundles. */
   readonly digests: Readonly<Record<string, string>>;
+  readonly secrets: SecretValues;
 }
 
 export function bundlePath(bundle: string): string {
@@ -91,7 +109,16 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
   const cwd = join(input.paths.dataDir, id);
   const ports = input.ports[id] ?? {};
   const volumes = Object.fromEntries(set.volumes.map(({ name }) => [name, join(cwd, name)]));
-  const files = Object.fromEntries(set.files.map(({ name, path }) => [name, path]));
+  const secretFiles = (set.secretFiles ?? []).map(({ name, fileName, text }) => ({
+    name,
+    path: secretFilePath(cwd, fileName),
+    parts: privateParts(id, text),
+  }));
+  const files = {
+    ...Object.fromEntries(set.files.map(({ name, path }) => [name, join(input.paths.root, path)])),
+    ...Object.fromEntries(secretFiles.map(({ name, path }) => [name, path])),
+  };
+  const { plain, secretEnv } = splitEnv(set.env);
   const text = (value: Value) => complete(value, { input, id, ports, ordinal, volumes, files });
   const { command, leading } = resolveProgram(input, set.program);
   const exposed = set.ports.find((port) => port.exposed === true);
@@ -109,11 +136,21 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
     volumes: Object.values(volumes),
     command,
     args: [...leading, ...set.args.map(text)],
-    env: mapValues(set.env, text),
+    env: mapValues(plain, text),
+    secretEnv,
+    secretFiles: secretFiles.map(({ path, parts }) => ({ path, parts })),
+    access: mapValues(set.access ?? {}, (value) => privateParts(id, value)),
     cwd,
     logPath: logPathOf(input.paths, id),
-    content: contentOf(input, set.program, Object.values(files)),
-    readiness: resolveProbe(set.readiness, (name) => portOf(ports, id, name)),
+    content: contentOf(input, {
+      program: set.program,
+      files: set.files.map(({ path }) => path),
+      secrets: [...Object.values(secretEnv), ...secretFiles.flatMap(({ parts }) => parts)],
+    }),
+    readiness: resolveProbe(set.readiness, {
+      port: (name) => portOf(ports, id, name),
+      file: (name) => known(files[name], `${id} has no file ${name}`),
+    }),
     stop: set.stop,
     endpoint: exposed ? `${set.readiness.kind}://${localHost}:${portOf(ports, id, exposed.name)}` : null,
   };
@@ -123,18 +160,41 @@ function resolveJob(input: ResolveInput, job: Job): JobSpec {
   const cwd = join(input.paths.dataDir, job.id);
   const text = (value: Value) => complete(value, { input, id: job.id, ports: {}, ordinal: 0, volumes: {}, files: {} });
   const { command, leading } = resolveProgram(input, job.program);
+  const { plain, secretEnv } = splitEnv(job.env);
   return {
     id: job.id,
     part: job.part,
     command,
     args: [...leading, ...job.args.map(text)],
-    env: mapValues(job.env, text),
+    env: mapValues(plain, text),
+    secretEnv,
     cwd,
     logPath: logPathOf(input.paths, job.id),
-    content: contentOf(input, job.program, []),
+    content: contentOf(input, { program: job.program, files: [], secrets: Object.values(secretEnv) }),
     leavingEnv: job.leavingEnv ?? null,
     timeoutMs: job.timeoutMs,
   };
+}
+
+interface SplitEnv {
+  readonly plain: Readonly<Record<string, Value>>;
+  readonly secretEnv: Readonly<Record<string, SecretText>>;
+}
+
+function splitEnv(env: Readonly<Record<string, Value>>): SplitEnv {
+  const isSecret = (value: Value): value is SecretText => typeof value !== 'string' && 'secret' in value;
+  const entries = Object.entries(env);
+  return {
+    plain: Object.fromEntries(entries.filter(([, value]) => !isSecret(value))),
+    secretEnv: Object.fromEntries(entries.flatMap(([name, value]) => (isSecret(value) ? [[name, value]] : []))),
+  };
+}
+
+/** Strings and secret texts, in order. */
+function privateParts(id: string, value: Value): readonly PrivateText[] {
+  if (typeof value === 'string' || 'secret' in value) return [value];
+  if ('concat' in value) return value.concat.flatMap((part) => privateParts(id, part));
+  throw new Error(`topology: ${id} has ${JSON.stringify(value)} in a text of strings and secrets`);
 }
 
 interface Scope {
@@ -143,6 +203,7 @@ interface Scope {
   readonly ports: Readonly<Record<string, number>>;
   readonly ordinal: number;
   readonly volumes: Readonly<Record<string, string>>;
+  /** Absolute path by name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -158,7 +219,7 @@ function complete(value: Value, scope: Scope): string {
   if ('secret' in value || 'sidecar' in value)
     throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
   if ('volume' in value) return known(scope.volumes[value.volume], `${scope.id} has no volume ${value.volume}`);
-  return join(scope.input.paths.root, known(scope.files[value.file], `${scope.id} has no file ${value.file}`));
+  return known(scope.files[value.file], `${scope.id} has no file ${value.file}`);
 }
 
 function addressesOf(input: ResolveInput, set: string, port: string): readonly string[] {
@@ -183,16 +244,31 @@ function resolveProgram(input: ResolveInput, program: Program): { command: strin
   return { command: input.node.path, leading: [join(input.paths.root, bundlePath(program.bundle))] };
 }
 
-/** An engine's or node's upgrade, a new bundle and an edited file all count. */
-function contentOf(input: ResolveInput, program: Program, files: readonly string[]): string {
+/** An engine's or node's upgrade, a new bundle, an edited file and another secret all count. */
+function contentOf(
+  input: ResolveInput,
+  read: { readonly program: Program; readonly files: readonly string[]; readonly secrets: readonly PrivateText[] },
+): string {
+  const { program, files, secrets } = read;
   const version = program.kind === 'engine' ? input.engines[program.program]?.version : input.node.version;
-  const read = program.kind === 'engine' ? files : [bundlePath(program.bundle), ...files];
-  return sha256(JSON.stringify([version, read.map((path) => known(input.digests[path], `no digest of ${path}`))]));
+  const paths = program.kind === 'engine' ? files : [bundlePath(program.bundle), ...files];
+  const digests = paths.map((path) => known(input.digests[path], `no digest of ${path}`));
+  // Nobody can guess 256 bits back from a digest of them.
+  const texts = secrets.map((part) => (typeof part === 'string' ? part : secretText(input.secrets, part)));
+  return sha256(JSON.stringify([version, digests, ...(texts.length > 0 ? [sha256(JSON.stringify(texts))] : [])]));
 }
 
-function resolveProbe(probe: Probe, port: (name: string) => number): ResolvedProbe {
-  if (probe.kind === 'http') return { kind: 'http', port: port(probe.port), path: probe.path };
-  return { kind: probe.kind, port: port(probe.port) };
+interface Named {
+  readonly port: (name: string) => number;
+  readonly file: (name: string) => string;
+}
+
+function resolveProbe(probe: Probe, named: Named): ResolvedProbe {
+  const port = named.port(probe.port);
+  if (probe.kind === 'http') return { kind: 'http', port, path: probe.path };
+  if (probe.kind === 'tcp' || probe.tls === undefined) return { kind: probe.kind, port };
+  const { ca, serverName } = probe.tls;
+  return { kind: 'redis', port, tls: { caPath: named.file(ca), serverName } };
 }
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, map: (value: V) => W): Readonly<Record<string, W>> {

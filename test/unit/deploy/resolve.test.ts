@@ -20,6 +20,7 @@ const input: ResolveInput = {
   engines: { 'redis-server': { path: '/usr/bin/redis-server', version: '7.0.15' } },
   node: { path: '/usr/bin/node', version: 'v22.0.0' },
   digests: { 'dist/api.mjs': 'A', 'dist/converge.mjs': 'C', 'parts/store/redis.conf': 'R' },
+  secrets: {},
 };
 
 const instance = (id: string, given: ResolveInput = input) => {

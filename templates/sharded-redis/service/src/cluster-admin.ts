@@ -2,12 +2,14 @@
 
 import { lookup } from 'node:dns/promises';
 import type { Clock } from '@dsp/kit/clock';
+import type { RedisAccess } from '@dsp/kit/redis-access';
 import { type Argument, RedisConnection, splitAddress } from '@dsp/kit/redis-connection';
 import { clusterSlotCount, type NodeState, parseClusterNodes, toRanges } from './cluster-view.ts';
 import type { Step } from './convergence.ts';
 
 export interface AdminOptions {
   readonly clock: Clock;
+  readonly access: RedisAccess;
   /** Bound of one command, and of one MIGRATE, which holds up both of its nodes. */
   readonly commandTimeoutMs: number;
   /** After a burst of moved slots, how many replicas of the new owner are to have the keys. */
@@ -129,8 +131,10 @@ export class ClusterAdmin {
       const listed = await this.#ask(this.#address(from), ['CLUSTER', 'GETKEYSINSLOT', slot, keysPerMigrate], true);
       const keys = listed as Buffer[];
       if (keys.length === 0) return;
-      const timeoutMs = this.#options.commandTimeoutMs;
-      await this.#do(from, ['MIGRATE', host as string, port as number, '', 0, timeoutMs, 'REPLACE', 'KEYS', ...keys]);
+      const { commandTimeoutMs, access } = this.#options;
+      const as = access.user ? ['AUTH2', access.user.name, access.user.password] : [];
+      const to = [host as string, port as number, '', 0, commandTimeoutMs];
+      await this.#do(from, ['MIGRATE', ...to, 'REPLACE', ...as, 'KEYS', ...keys]);
     }
   }
 
@@ -200,8 +204,8 @@ export class ClusterAdmin {
   async #connection(address: string): Promise<RedisConnection> {
     const known = this.#connections.get(address);
     if (known?.usable) return known;
-    const { commandTimeoutMs, clock } = this.#options;
-    const opened = await RedisConnection.open(address, commandTimeoutMs, clock);
+    const { commandTimeoutMs, clock, access } = this.#options;
+    const opened = await RedisConnection.open(address, commandTimeoutMs, clock, access);
     this.#connections.set(address, opened);
     return opened;
   }

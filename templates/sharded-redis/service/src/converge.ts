@@ -6,6 +6,7 @@
 import { systemClock } from '@dsp/kit/clock';
 import { readConfig } from '@dsp/kit/config';
 import { createLog } from '@dsp/kit/log';
+import { redisAccessFromEnv } from '@dsp/kit/redis-access';
 import { z } from 'zod';
 import { findLeaving } from './leaving.ts';
 import { reconcile } from './reconcile.ts';
@@ -28,7 +29,12 @@ const log = createLog('converge', process.env);
 const startedMs = systemClock.monotonicMs();
 try {
   const { NODES, REPLICAS, LEAVING, NODE_TIMEOUT_MS, TIMEOUT_MS } = readConfig(schema, process.env);
-  const timing = { nodeTimeoutMs: NODE_TIMEOUT_MS, timeoutMs: TIMEOUT_MS, clock: systemClock };
+  const timing = {
+    nodeTimeoutMs: NODE_TIMEOUT_MS,
+    timeoutMs: TIMEOUT_MS,
+    clock: systemClock,
+    access: redisAccessFromEnv(process.env),
+  };
   const leaving = LEAVING === '*' ? await findLeaving({ nodes: NODES, ...timing }) : LEAVING;
   // Asked only who has to go: where nobody has, what is missing yet is no business of this run.
   if (LEAVING !== '*' || leaving.length > 0) {

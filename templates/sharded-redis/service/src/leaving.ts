@@ -2,6 +2,7 @@
 
 import { lookup } from 'node:dns/promises';
 import type { Clock } from '@dsp/kit/clock';
+import type { RedisAccess } from '@dsp/kit/redis-access';
 import { splitAddress } from '@dsp/kit/redis-connection';
 import { ClusterAdmin } from './cluster-admin.ts';
 import type { Member, NodeState } from './cluster-view.ts';
@@ -12,6 +13,7 @@ export interface LeavingOptions {
   readonly nodes: readonly string[];
   readonly nodeTimeoutMs: number;
   readonly timeoutMs: number;
+  readonly access: RedisAccess;
   readonly clock: Clock;
 }
 
@@ -22,10 +24,10 @@ const lookAgainAfterMs = 500;
  * Rejects with {@link ConvergenceError} when there are nodes and none of them answers in time.
  */
 export async function findLeaving(options: LeavingOptions): Promise<readonly string[]> {
-  const { clock, nodes, timeoutMs } = options;
+  const { access, clock, nodes, timeoutMs } = options;
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   const commandTimeoutMs = Math.max(500, Math.floor(options.nodeTimeoutMs / 2));
-  const admin = new ClusterAdmin({ clock, commandTimeoutMs, replicas: 0, deadlineMs });
+  const admin = new ClusterAdmin({ access, clock, commandTimeoutMs, replicas: 0, deadlineMs });
   try {
     for (;;) {
       const known = await Promise.all(nodes.map(async (address) => ((await hasAddress(address)) ? [address] : [])));
