@@ -42,6 +42,8 @@ const value: z.ZodType = z.lazy(() =>
     z.strictObject({ ownPort: text }),
     z.strictObject({ reachedPort: text, beside: z.literal(true).optional() }),
     z.strictObject({ ownHost: z.literal(true) }),
+    z.strictObject({ ownName: z.literal(true) }),
+    z.strictObject({ listenHost: z.literal(true) }),
     z.strictObject({ ownOrdinal: z.literal(true) }),
     z.strictObject({ volume: text }),
     z.strictObject({ file: text }),

@@ -120,7 +120,7 @@ function api({ name, sizing, bindings }: PartContext<LimiterSizing>): ProcessSet
     replicas: sizing.instances,
     args: [],
     env: {
-      HOST: { ownHost: true },
+      HOST: { listenHost: true },
       PORT: { ownPort: 'http' },
       LOG_LEVEL: 'info',
       POLICIES_FILE: { file: 'policies' },

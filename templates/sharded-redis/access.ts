@@ -49,6 +49,9 @@ const observer: Role = {
     '-@all +ping +role +info|server +info|replication +dbsize +multi +exec +cluster|nodes +cluster|info +cluster|countkeysinslot',
 };
 
+/** Introduces members that have other addresses than they had. */
+const addresses: Role = { user: 'addresses', rules: '-@all +ping +cluster|nodes +cluster|myid +cluster|meet' };
+
 function serviceRole({ sizing }: Part, { from, uses }: StoreUser): Role {
   const keys = uses === null ? '~*' : uses.keyPrefixes.map((prefix) => `~${prefix}*`).join(' ');
   const routing = sizing.mode === 'store' ? ' +cluster|slots +asking' : '';
@@ -62,7 +65,7 @@ const userName = (from: string) => (from === 'user' ? 'service' : `service-${fro
 
 function rolesOf(part: Part): readonly Role[] {
   const { sizing } = part;
-  const cluster = sizing.mode === 'store' ? [replication, converge] : [];
+  const cluster = sizing.mode === 'store' ? [replication, converge, addresses] : [];
   return [...sizing.users.map((user) => serviceRole(part, user)), ...cluster, observer];
 }
 

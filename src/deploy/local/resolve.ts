@@ -264,7 +264,7 @@ function complete(value: Value, scope: Scope): string {
     const offset = value.beside ? (scope.offsets[value.reachedPort] ?? 0) : 0;
     return String(reachedPort(scope.input, scope.id, value.reachedPort, offset));
   }
-  if ('ownHost' in value) return localHost;
+  if ('ownHost' in value || 'ownName' in value || 'listenHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
   if ('secret' in value || 'sidecar' in value)
     throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);

@@ -84,7 +84,12 @@ export class ClusterAdmin {
       case 'set-epoch':
         return this.#do(step.node, ['CLUSTER', 'SET-CONFIG-EPOCH', step.epoch]);
       case 'meet':
-        return this.#do(step.via, ['CLUSTER', 'MEET', ...(await this.#endpoint(step.node)), ...this.#busPort(step.node)]);
+        return this.#do(step.via, [
+          'CLUSTER',
+          'MEET',
+          ...(await this.#endpoint(step.node)),
+          ...this.#busPort(step.node),
+        ]);
       case 'promote':
         return this.#promote(step.node);
       case 'reset':
