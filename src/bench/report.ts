@@ -33,6 +33,8 @@ export interface LoadFigures {
   readonly late: number;
   /** Taken up by the generator itself later than 10 ms after the intended time. */
   readonly behind: number;
+  /** 99 of 100 arrivals were taken up by the generator within this time after the intended one. */
+  readonly lagP99Ms: number;
   /** Never sent: no connection was free within the time-out. */
   readonly dropped: number;
   readonly byStatus: Readonly<Record<string, number>>;

@@ -1,7 +1,7 @@
 /** A distributed rate limiter: stateless instances over a kv store, exact through a single fault. */
 
 import { definePattern, type PartContext, type ProcessSet, type Topology } from '../../src/pattern.ts';
-import { serviceTimePriors } from './capacity.ts';
+import { chunkFor, serviceTimePriors } from './capacity.ts';
 import { type LimiterSizing, size } from './size.ts';
 
 const maxLimit = 1_000_000;
@@ -39,6 +39,14 @@ export default definePattern<LimiterSizing>({
       type: { kind: 'confirm' },
       prior: false,
       priorSource: 'most limits protect a service and count no contract',
+    },
+    {
+      key: 'allowedErrorPercent',
+      ask: 'By how much may a caller pass the limit, in percent of it (0: never)?',
+      feeds: 'whether every check asks the store, or instances lease units and decide most checks themselves',
+      type: { kind: 'number', min: 0, max: 100, integer: true, unit: '%' },
+      prior: 0,
+      priorSource: 'the exact choice',
     },
     {
       key: 'onStoreFailure',
@@ -93,7 +101,8 @@ export default definePattern<LimiterSizing>({
 function local(sizing: LimiterSizing, scale: number): LimiterSizing {
   if (scale >= 1) return sizing;
   const instances = Math.min(sizing.instances, Math.max(2, Math.round(sizing.instances * scale)));
-  return { ...sizing, instances, checksPerSecond: sizing.checksPerSecond * scale };
+  const leaseChunk = sizing.leaseChunk === 0 ? 0 : chunkFor(sizing.policy, instances);
+  return { ...sizing, instances, leaseChunk, checksPerSecond: sizing.checksPerSecond * scale };
 }
 
 function topology(part: PartContext<LimiterSizing>): Topology {
