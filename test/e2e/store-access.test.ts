@@ -80,7 +80,7 @@ describe.skipIf(!onPath('redis-server')).each([
     ['observer', ['CLUSTER', 'GETKEYSINSLOT', '1', '1'], 'NOPERM'],
     ['converge', ['GET', 'item:a'], 'NOPERM'],
     ['converge', ['CONFIG', 'SET', 'dir', '/'], 'NOPERM'],
-    ['converge', ['DEBUG', 'SLEEP', '1'], 'NOPERM'],
+    ['converge', ['SCRIPT', 'FLUSH'], 'NOPERM'],
   ])('lets %s do %j: %s', async (user, command, expected) => {
     expect(await ask(user, ...command)).toBe(expected);
   });
@@ -145,7 +145,7 @@ describe.skipIf(!onPath('redis-server')).each([
     const [victim = ''] = (await primaries?.find(withAccess(deployment).instances)) ?? [];
     const faults = faultAccess(root, systemClock);
     expect((await faults.kill(victim)).hit).toBe(true);
-    expect(await eventually(async () => (await fetch(item)).text())).toBe('value');
+    await eventually(async () => (await (await fetch(item)).text()) === 'value');
     expect((await faults.restart(victim)).hit).toBe(true);
     await eventually(async () => (await faultTargets[0]?.find(withAccess(deployment).instances))?.length === 3);
   });
@@ -175,9 +175,8 @@ describe.skipIf(!onPath('redis-server')).each([
   it.runIf(tls)('hears nobody in clear, and only its own on the bus', async () => {
     const [server] = servers() as [Instance];
     const port = server.ports.redis as number;
-    await expect(Promise.race([redis(port, 'PING'), systemClock.sleep(2_000).then(() => 'silence')])).resolves.not.toBe(
-      '+PONG',
-    );
+    const inClear = redis(port, 'PING').catch((error: Error) => error.message);
+    expect(await Promise.race([inClear, systemClock.sleep(2_000).then(() => 'silence')])).not.toBe('+PONG');
     const other = { tls: { ca: readFileSync(join(root, 'parts/store/redis.conf'), 'utf8'), serverName: 'x' } };
     const trusted = accessAs('service').tls as NonNullable<RedisAccess['tls']>;
     const open = (access: RedisAccess) => RedisConnection.open(addressOf(server), timeoutMs, systemClock, access);

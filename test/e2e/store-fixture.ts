@@ -19,14 +19,14 @@ import { requirements } from '../unit/plan/requirements.ts';
 
 const templates = fileURLToPath(new URL('../../templates', import.meta.url));
 
-/** Small enough for one shard a primary: what is tested is who may do what, not how much. */
+/** Small: what is tested is who may do what, not how much. */
 export function storePlan(options: Readonly<Record<string, Json>> = {}, changes: Partial<Requirements> = {}): Plan {
   const asked = requirements({
     needs: ['keep-hot-data'],
     options: { 'keep-hot-data': { minShards: 3, tls: false, ...options } },
     ...changes,
   });
-  const plan = assemblePlan(asked, catalogue, { scale: 0.2 });
+  const plan = assemblePlan(asked, catalogue, { scale: 1 });
   if (isNoPlan(plan)) throw new Error(JSON.stringify(plan));
   return plan;
 }

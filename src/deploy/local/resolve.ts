@@ -6,6 +6,7 @@ import type { Job, Probe, ProcessSet, Program, SecretText, Topology, Value } fro
 import { type SecretValues, secretText } from '../secrets.ts';
 import { logPathOf, type Paths, secretFilePath } from './paths.ts';
 import { instanceId, type PortMap, reservedWith } from './ports.ts';
+import { sidecarSet } from './sidecars.ts';
 
 export const localHost = '127.0.0.1';
 
@@ -119,7 +120,7 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
     ...Object.fromEntries(secretFiles.map(({ name, path }) => [name, path])),
   };
   const { plain, secretEnv } = splitEnv(set.env);
-  const text = (value: Value) => complete(value, { input, id, ports, ordinal, volumes, files });
+  const text = (value: Value) => complete(value, { input, set: set.id, id, ports, ordinal, volumes, files });
   const { command, leading } = resolveProgram(input, set.program);
   const exposed = set.ports.find((port) => port.exposed === true);
   return {
@@ -158,7 +159,8 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
 
 function resolveJob(input: ResolveInput, job: Job): JobSpec {
   const cwd = join(input.paths.dataDir, job.id);
-  const text = (value: Value) => complete(value, { input, id: job.id, ports: {}, ordinal: 0, volumes: {}, files: {} });
+  const text = (value: Value) =>
+    complete(value, { input, set: job.id, id: job.id, ports: {}, ordinal: 0, volumes: {}, files: {} });
   const { command, leading } = resolveProgram(input, job.program);
   const { plain, secretEnv } = splitEnv(job.env);
   return {
@@ -199,6 +201,8 @@ function privateParts(id: string, value: Value): readonly PrivateText[] {
 
 interface Scope {
   readonly input: ResolveInput;
+  /** Of the process set, or the job. */
+  readonly set: string;
   readonly id: string;
   readonly ports: Readonly<Record<string, number>>;
   readonly ordinal: number;
@@ -216,8 +220,11 @@ function complete(value: Value, scope: Scope): string {
   if ('ownPort' in value) return String(portOf(scope.ports, scope.id, value.ownPort));
   if ('ownHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
-  if ('secret' in value || 'sidecar' in value)
-    throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
+  if ('secret' in value) throw new Error(`topology: ${scope.id} has a secret where everybody can see it`);
+  if ('sidecar' in value) {
+    const beside = instanceId(sidecarSet(scope.set, value.sidecar), scope.ordinal);
+    return `${localHost}:${portOf(scope.input.ports[beside], beside, value.port)}`;
+  }
   if ('volume' in value) return known(scope.volumes[value.volume], `${scope.id} has no volume ${value.volume}`);
   return known(scope.files[value.file], `${scope.id} has no file ${value.file}`);
 }

@@ -6,7 +6,7 @@
 import keySlot from 'cluster-key-slot';
 import { type Clock, systemClock } from './clock.ts';
 import { parseClusterSlots, parseRedirect, type SlotMap, slotCount } from './cluster-map.ts';
-import { type KvClient, KvUnavailableError } from './kv-client.ts';
+import { KvUnavailableError } from './kv-client.ts';
 import { Counter } from './metrics.ts';
 import { RedisConnection, RedisRefusedError, splitAddress } from './redis-connection.ts';
 import { RedisNode } from './redis-node.ts';
@@ -26,7 +26,7 @@ export interface ClusterKvOptions extends RoutedKvOptions {
 }
 
 /** Connects on first use. */
-export function clusterKv(options: ClusterKvOptions): KvClient {
+export function clusterKv(options: ClusterKvOptions): RoutedKv {
   return new RoutedKv(new ClusterRouter(options), options);
 }
 
