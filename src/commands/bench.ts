@@ -22,6 +22,7 @@ import { parsePlan } from '../plan/file.ts';
 import type { Plan } from '../plan/plan.ts';
 import { freshSeed } from '../random.ts';
 import { alignColumns, type Terminal } from '../terminal.ts';
+import { chosenTarget, type TargetName } from './target.ts';
 
 export interface BenchOptions {
   readonly project: string;
@@ -36,10 +37,15 @@ export interface BenchOptions {
   readonly workers?: number;
   /** Multiplies the planned rates. */
   readonly rate?: number;
+  readonly target?: TargetName;
+  /** `bench=<ref>`: the image that a bench in the cluster runs from; else one is built. */
+  readonly image?: readonly string[];
+  readonly registry?: string;
 }
 
 /** 0 pass, 99 fail, 98 inconclusive or invalid; throws as {@link bench} does. */
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
   const recorded = await readDeployment(options.project);
   if (recorded === null) {
     throw new DspError('bench.no-deployment', { project: options.project, missing: 'nothing is deployed' });
@@ -65,6 +71,21 @@ export async function runBench(options: BenchOptions, terminal: Terminal): Promi
     },
   );
   const folder = await writeReport(options.project, benched.report);
+  if (options.json) terminal.json({ ...benched.report, folder });
+  else print(benched, folder, terminal);
+  return benched.judgement.exitCode;
+}
+
+async function onKubernetes(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  const { benchInCluster } = await import('./bench-kubernetes.ts');
+  const { parseImages } = await import('./deploy.ts');
+  const settings = settingsOf(options);
+  const { bench: image } = parseImages(options.image ?? []);
+  const { project, registry } = options;
+  const order = { project, settings, ...(image ? { image } : {}), ...(registry ? { registry } : {}) };
+  terminal.note(`bench in the cluster, seed ${settings.seed}`);
+  const benched = await benchInCluster(order, terminal, showProgress(terminal));
+  const folder = await writeReport(project, benched.report);
   if (options.json) terminal.json({ ...benched.report, folder });
   else print(benched, folder, terminal);
   return benched.judgement.exitCode;
@@ -107,7 +128,7 @@ function replayCommand(settings: Omit<BenchSettings, 'replay'>): string {
   ].join(' ');
 }
 
-function patternOf(id: string): Pattern {
+export function patternOf(id: string): Pattern {
   const found: Pattern | undefined = catalogue.find((pattern) => pattern.id === id);
   if (found) return found;
   throw new DspError('input.choice', { key: 'pattern', given: id, choices: catalogue.map((pattern) => pattern.id) });
