@@ -145,6 +145,8 @@ function addBench(program: Command, project: Project, run: Run): void {
     .addOption(
       new Option('--arrivals <process>', 'how requests arrive').choices(['poisson', 'constant']).default('poisson'),
     )
+    .option('--shape <shape>', 'of the rate: steady, ramp:<from>..<to>, step:<factor>,… or file:<path>', 'steady')
+    .option('--skew <skew>', 'of the keys: uniform, zipf:<exponent> or hot:<share>/<keys>')
     .addOption(
       new Option('--fault <kind:part.role>', 'kill or pause, e.g. kill:store.primary (repeat)').argParser(collect),
     )

@@ -25,6 +25,8 @@ export interface Generated {
   /** Share of the arrivals that were answered correctly, and share that the generator turned to within 10 ms. */
   readonly correctShare: number;
   readonly inTimeShare: number;
+  /** Whether the answers kept pace with the arrivals: half of them came within 50 ms of the intended time. */
+  readonly answeredInTime: boolean;
   /** CPU time per correct answer: of the whole process, and of the generator thread. */
   readonly cpuUs: number;
   readonly threadCpuUs: number;
@@ -81,6 +83,7 @@ async function main({ port, perSecond, connections, seconds, arrivals }: Generat
     perSecond: steady.correct / seconds,
     correctShare: steady.correct / steady.offered,
     inTimeShare: 1 - steady.behind / steady.offered,
+    answeredInTime: ms(0.5) < 50,
     cpuUs: (user + system) / steady.correct,
     threadCpuUs: ((result.generatorCpuMs ?? Number.NaN) * 1000) / steady.correct,
     lagP50Us: 1000 * (steady.lag.quantileMs(0.5) ?? Number.NaN),
