@@ -1,6 +1,7 @@
 /** Requirements and demands → sizing of sharded Redis: both modes are tried, the loser is excused. */
 
 import type { Excuse, Sized, SizeInput, Unsized } from '../../src/pattern.ts';
+import type { StoreUser } from './access.ts';
 import * as availability from './availability.ts';
 import * as capacity from './capacity.ts';
 import { excuse } from './excuse.ts';
@@ -29,6 +30,9 @@ export type StoreSizing = {
   readonly busyCpus: number;
   readonly payloadBytes: number;
   readonly totalMiB: number;
+  readonly users: readonly StoreUser[];
+  /** Everything on its way between clients and servers, and between servers, is encrypted. */
+  readonly tls: boolean;
 };
 
 type Outcome = Sized<StoreSizing> | Unsized;

@@ -99,7 +99,7 @@ class ClusterRouter implements Router {
   #node(address: string): RedisNode {
     let node = this.#nodes.get(address);
     if (node === undefined) {
-      node = new RedisNode(address, this.#options.timeoutMs, this.#clock);
+      node = new RedisNode(address, this.#options.timeoutMs, this.#clock, this.#options.access);
       if (this.#closed) node.close();
       this.#nodes.set(address, node);
     }
@@ -140,7 +140,7 @@ class ClusterRouter implements Router {
     let best: SlotMap | undefined;
     const asked: Promise<void>[] = [];
     for (const address of order) {
-      const asking = askForMap(address, this.#options.timeoutMs, this.#clock).then(
+      const asking = askForMap(address, this.#options, this.#clock).then(
         (map) => {
           if (map.covered > (best?.covered ?? 0)) best = map;
         },
@@ -175,8 +175,9 @@ async function untilCovered(asked: readonly Promise<void>[], best: () => SlotMap
   await Promise.any(covered).catch(() => {});
 }
 
-async function askForMap(address: string, timeoutMs: number, clock: Clock): Promise<SlotMap> {
-  const connection = await RedisConnection.open(address, timeoutMs, clock);
+async function askForMap(address: string, options: ClusterKvOptions, clock: Clock): Promise<SlotMap> {
+  const { timeoutMs, access } = options;
+  const connection = await RedisConnection.open(address, timeoutMs, clock, access);
   try {
     const answer = await connection.send({ name: 'CLUSTER', args: ['SLOTS'] }, timeoutMs);
     if (answer.kind !== 'reply') throw new Error(`${address} gave no map`);

@@ -34,7 +34,7 @@ class RingRouter implements Router {
   constructor(options: RingKvOptions) {
     this.#ring = buildRing(options.nodes);
     const clock = options.clock ?? systemClock;
-    this.#nodes = options.nodes.map(({ address }) => new RedisNode(address, options.timeoutMs, clock));
+    this.#nodes = options.nodes.map(({ address }) => new RedisNode(address, options.timeoutMs, clock, options.access));
   }
 
   async ready(): Promise<void> {

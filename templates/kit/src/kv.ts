@@ -6,6 +6,7 @@ import type { KvClient } from './kv-client.ts';
 import { clusterKv } from './kv-cluster.ts';
 import { ringKv } from './kv-ring.ts';
 import type { Registry } from './metrics.ts';
+import { redisAccessFromEnv } from './redis-access.ts';
 
 export * from './kv-client.ts';
 
@@ -25,10 +26,14 @@ const schema = z
     message: 'needs one name for each of KV_NODES',
   });
 
-/** A client for the store that the environment names (KV_MODE, KV_NODES, KV_NAMES, KV_TIMEOUT_MS). Throws ConfigError. */
+/**
+ * A client for the store that the environment names: KV_MODE, KV_NODES, KV_NAMES, KV_TIMEOUT_MS, and how to get in
+ * (redis-access.ts). Throws ConfigError.
+ */
 export function kvFromEnv(env: Env, options: { readonly metrics?: Registry } = {}): KvClient {
   const config = readConfig(schema, env);
-  const common = { timeoutMs: config.KV_TIMEOUT_MS, ...(options.metrics && { metrics: options.metrics }) };
+  const access = redisAccessFromEnv(env);
+  const common = { timeoutMs: config.KV_TIMEOUT_MS, access, ...(options.metrics && { metrics: options.metrics }) };
   if (config.KV_MODE === 'cluster') return clusterKv({ ...common, seeds: config.KV_NODES });
   const names = config.KV_NAMES ?? [];
   return ringKv({

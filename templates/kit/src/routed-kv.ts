@@ -13,6 +13,7 @@ import {
   type WaitOptions,
 } from './kv-client.ts';
 import { Counter, Histogram, type Registry } from './metrics.ts';
+import type { RedisAccess } from './redis-access.ts';
 import type { Command } from './redis-connection.ts';
 import type { Attempt, AttemptAnswer, RedisNode } from './redis-node.ts';
 
@@ -48,6 +49,8 @@ export interface Router {
 export interface RoutedKvOptions {
   /** Bound of every command in all, from the call to the server's answer, waiting for replicas not counted. */
   readonly timeoutMs: number;
+  /** Absent: as nobody, in clear. */
+  readonly access?: RedisAccess;
   readonly metrics?: Registry;
   readonly clock?: Clock;
 }
