@@ -176,6 +176,8 @@ function addBench(program: Command, project: Project, run: Run): void {
     .addOption(
       new Option('--arrivals <process>', 'how requests arrive').choices(['poisson', 'constant']).default('poisson'),
     )
+    .option('--shape <shape>', 'of the rate: steady, ramp:<from>..<to>, step:<factor>,… or file:<path>', 'steady')
+    .option('--skew <skew>', 'of the keys: uniform, zipf:<exponent> or hot:<share>/<keys>')
     .addOption(
       new Option('--fault <fault>', 'e.g. kill:store.primary, latency:store.primary,ms=50 (repeat)').argParser(collect),
     )
