@@ -4,6 +4,7 @@ import type { Phase } from '../checkers/history.ts';
 import type { Target } from './connection-pool.ts';
 import type { HdrData } from './hdr.ts';
 import type { Arrivals } from './pacer.ts';
+import type { RateShape } from './rate-shape.ts';
 import type { WorkloadContext } from './workload.ts';
 
 /** Phases travel as their index. */
@@ -26,6 +27,9 @@ export interface GeneratorPart {
 export interface GeneratorConfig {
   readonly parts: readonly GeneratorPart[];
   readonly arrivals: Arrivals;
+  readonly shape: RateShape;
+  /** How long the shape's first factor holds before the shape begins: the warm-up. */
+  readonly leadMs: number;
   readonly seed: number;
   readonly workerIndex: number;
   readonly workerCount: number;
@@ -44,7 +48,8 @@ export type ToGenerator =
   | { readonly kind: 'finish'; readonly atMs: number };
 
 export type FromGenerator =
-  | { readonly kind: 'ready' }
+  /** `thread` as in {@link threadCpuMs}. */
+  | { readonly kind: 'ready'; readonly thread: number | null }
   | { readonly kind: 'prepared'; readonly failed: number; readonly lastFailure: string }
   | {
       readonly kind: 'progress';
@@ -56,10 +61,13 @@ export type FromGenerator =
   | { readonly kind: 'finished'; readonly cells: readonly CellData[] };
 
 /** Rows of a history as columns; `newKeys` extends the worker's table of keys and operations. */
-export interface HistoryBatch {
+export interface HistoryBatch extends HistoryColumns {
   readonly part: number;
   readonly newKeys: readonly string[];
   readonly rows: number;
+}
+
+export interface HistoryColumns {
   readonly keys: Uint32Array<ArrayBuffer>;
   readonly operations: Uint32Array<ArrayBuffer>;
   readonly values: Float64Array<ArrayBuffer>;
@@ -99,4 +107,6 @@ export interface CellData extends Readonly<Counts> {
   readonly phase: Phase;
   readonly byStatus: Readonly<Record<string, number>>;
   readonly latency: HdrData;
+  /** How late the generator turned to an arrival, whatever the system did. */
+  readonly lag: HdrData;
 }

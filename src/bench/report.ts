@@ -34,6 +34,8 @@ export interface LoadFigures {
   readonly late: number;
   /** Taken up by the generator itself later than 10 ms after the intended time. */
   readonly behind: number;
+  /** 99 of 100 arrivals were taken up by the generator within this time after the intended one. */
+  readonly lagP99Ms: number;
   /** Never sent: no connection was free within the time-out. */
   readonly dropped: number;
   readonly byStatus: Readonly<Record<string, number>>;
@@ -54,6 +56,8 @@ export interface CheckResult {
 }
 
 export interface FaultRecord extends FaultWindow {
+  /** As the user would write it. */
+  readonly fault: string;
   readonly witness: string;
   /** From the fault to the first moment after which no request fails; null when not seen. */
   readonly recoveredMs: number | null;
@@ -63,7 +67,7 @@ export interface Report {
   readonly schemaVersion: 1;
   readonly dspVersion: string;
   readonly name: string;
-  readonly target: 'local';
+  readonly target: 'local' | 'kubernetes';
   readonly scale: number;
   readonly seed: number;
   /** The command that repeats the run. */

@@ -60,6 +60,7 @@ export async function readyRig(input: BenchInput, deps: WindowDeps, leastMs: num
         {
           ...{ loaded, rates: offered, requirements, thresholds, seed, workers, maxConnections, timeoutMs, whole },
           arrivals: settings.arrivals,
+          skew: settings.skew ?? null,
           warmupMs,
           steadyMs: windowMs(sumRates(offered), thresholds, [least, longestMs]),
         },

@@ -4,6 +4,7 @@
  * between them.
  */
 
+import type { KeySkew } from '../key-skew.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { type Judged, judgeRun } from './checks.ts';
 import { type Cell, phaseDurationMs, total } from './figures.ts';
@@ -23,6 +24,8 @@ export interface WindowInput {
   readonly requirements: Requirements;
   readonly thresholds: readonly Threshold[];
   readonly arrivals: Arrivals;
+  /** Null or absent: as the patterns' users choose. */
+  readonly skew?: KeySkew | null;
   readonly seed: number;
   readonly workers: number;
   readonly maxConnections: number;
@@ -67,7 +70,15 @@ export async function runWindow(input: WindowInput, deps: WindowDeps): Promise<W
   const { loaded, requirements, seed } = input;
   const parts = loaded.map(({ part, workloadUrl, targets }) => {
     const { name, localSizing: sizing, options } = part;
-    const context = { part: name, sizing, options, requirements, offeredLoad: input.rates[name] ?? {}, seed };
+    const context = {
+      part: name,
+      sizing,
+      options,
+      requirements,
+      offeredLoad: input.rates[name] ?? {},
+      seed,
+      ...(input.skew && { skew: input.skew }),
+    };
     return { name, workloadUrl, targets: targets ?? [], context, ...(input.whole ? {} : { loadOnly: true as const }) };
   });
   const { arrivals, workers, warmupMs, steadyMs, timeoutMs, maxConnections } = input;

@@ -54,6 +54,18 @@ export function policyFor(cap: number, periodMs: number, hardCap: boolean): Poli
   return { limit: cap - burst, periodMs, burst };
 }
 
+/** Fewer units leased at a time save no call of the store. */
+export const leastChunk = 2;
+
+/**
+ * Units that each instance may lease of a key, as the service works it out: the allowed error divided by the instances, and
+ * by one more, for while they are replaced one after the other there is one more of them.
+ */
+export function chunkFor({ allowedError, burst }: { allowedError: number; burst: number }, instances: number): number {
+  const chunk = Math.min(burst, Math.floor(allowedError / (instances + 1)));
+  return chunk < leastChunk ? 0 : chunk;
+}
+
 /** What a failover admits beyond the limit for one key when 200 does not wait for a replica: burst + rate × lost time. */
 export function slackPerFailover(policy: Policy, lostMs: number): number {
   return policy.burst + (policy.limit / policy.periodMs) * lostMs;

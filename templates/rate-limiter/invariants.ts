@@ -43,8 +43,11 @@ interface Fullest {
   readonly window: AdmissionWindow;
 }
 
+/** What each instance holds of a key was charged before, so that a window may have it beside what is charged within. */
+const leasedUnits = ({ instances, leaseChunk }: BenchPolicy) => instances * leaseChunk;
+
 function noOverAdmission(input: CheckInput, policy: BenchPolicy, keys: Keys): InvariantResult {
-  const slack = policy.ratePerMs * clockSlackMs + roundingUnits;
+  const slack = policy.ratePerMs * clockSlackMs + roundingUnits + leasedUnits(policy);
   const { claims, declared } = claimsOf(input, policy);
   let checked = 0;
   let denials = 0;
@@ -64,11 +67,15 @@ function noOverAdmission(input: CheckInput, policy: BenchPolicy, keys: Keys): In
   const worst = fullest.reduce<Fullest | null>((a, b) => (a && a.window.excess >= b.window.excess ? a : b), null);
   const note =
     `any window of t ms admits at most ${policy.burst} + ${round(policy.ratePerMs)} × t units, slack ${round(slack)} ` +
-    `(${clockSlackMs} ms of clock)${declared}; ${denials} denials; ` +
+    `(${clockSlackMs} ms of clock${leased(policy)})${declared}; ${denials} denials; ` +
     (worst === null ? 'no admission' : `fullest window: ${figures(worst.window)} (key ${worst.key})`);
   const about = { id: 'no-over-admission', title: 'no window admits more than the burst and the rate', note };
   // Where nobody was ever denied, the limit was never reached.
   return invariantResult(about, denials > 0 ? checked : 0, violations);
+}
+
+function leased({ instances, leaseChunk }: BenchPolicy): string {
+  return leaseChunk === 0 ? '' : `, ${instances} instances × ${leaseChunk} units leased`;
 }
 
 function overAdmitted(key: string, window: AdmissionWindow, input: CheckInput): string {
@@ -101,8 +108,7 @@ function claimsOf(input: CheckInput, policy: BenchPolicy): { claims: readonly Cl
   }
   // Each instance has a burst of at least 1, and an instance that restarts has its share anew.
   const bucket = { ...policy, burst: Math.max(policy.burst, policy.instances) };
-  const restarts = input.faults.filter((fault) => fault.hit && fault.part === input.part);
-  const renewed = restarts.map((fault) => ({ ...disturbance(fault, input), units: bucket.burst }));
+  const renewed = ownFaults(input).map((fault) => ({ ...disturbance(fault, input), units: bucket.burst }));
   return {
     claims: [
       { covers: withStore, bucket: policy, allowances },
@@ -118,6 +124,17 @@ function claimsOf(input: CheckInput, policy: BenchPolicy): { claims: readonly Cl
  */
 function storeFaults(input: CheckInput): readonly FaultWindow[] {
   return input.faults.filter((fault) => fault.hit && fault.part !== input.part);
+}
+
+/** Faults of the limiter's own instances. */
+function ownFaults(input: CheckInput): readonly FaultWindow[] {
+  return input.faults.filter((fault) => fault.hit && fault.part === input.part);
+}
+
+/** What an instance that dies, or sleeps, has leased of a key is spent by nobody. */
+function lostWith(fault: FaultWindow, { leaseChunk }: BenchPolicy, input: CheckInput): Consumption {
+  const { fromMs, toMs } = disturbance(fault, input);
+  return { fromMs, byMs: toMs, units: leaseChunk };
 }
 
 interface Span {
@@ -138,8 +155,10 @@ function overlaps(entry: HistoryEntry, { fromMs, toMs }: Span): boolean {
  * fault of the store; both count as a burst taken. Denials while the store is disturbed are declared, not judged.
  */
 function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): InvariantResult {
-  const slack = policy.ratePerMs * clockSlackMs + roundingUnits;
+  // What instances hold, and what has come back to the store since one of them asked.
+  const slack = policy.ratePerMs * clockSlackMs + roundingUnits + leasedUnits(policy) + policy.leaseChunk;
   const spans = storeFaults(input).map((fault) => disturbance(fault, input));
+  const died = policy.leaseChunk === 0 ? [] : ownFaults(input).map((fault) => lostWith(fault, policy, input));
   const startMs = input.history[0]?.sentMs ?? 0;
   const beforeTheRun = { fromMs: startMs - 1, toMs: startMs - 1 };
   let judged = 0;
@@ -151,7 +170,7 @@ function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): Inva
     const taken = entries.filter(mayHaveTaken).map(asConsumption);
     admitted += entries.filter(isAdmission).length;
     judged += denied.length;
-    for (const wrong of wrongDenials([...resets, ...taken], denied.map(asAnswered), policy, slack)) {
+    for (const wrong of wrongDenials([...resets, ...died, ...taken], denied.map(asAnswered), policy, slack)) {
       const sentence =
         `key ${key} was denied ${wrong.cost} units with at least ${round(wrong.tokens)} left, ` +
         `${round(wrong.sentMs - startMs)} ms into the run`;
@@ -209,6 +228,10 @@ function round(value: number): number {
 const anyInstance: FaultTarget = {
   role: 'instance',
   find: async (instances) => instances.filter(({ kind }) => kind === 'service').map(({ id }) => id),
+  async readClockMs({ host, ports }) {
+    const response = await fetch(`http://${host}:${ports.http}/livez`);
+    return new Date(response.headers.get('date') ?? '').getTime();
+  },
 };
 
 export default { check, faultTargets: [anyInstance] } satisfies Invariants;

@@ -1,7 +1,7 @@
 /** A distributed rate limiter: stateless instances over a kv store, exact through a single fault. */
 
 import { definePattern, type PartContext, type ProcessSet, type Topology } from '../../src/pattern.ts';
-import { serviceTimePriors } from './capacity.ts';
+import { chunkFor, serviceTimePriors } from './capacity.ts';
 import { type LimiterSizing, size } from './size.ts';
 
 const maxLimit = 1_000_000;
@@ -41,6 +41,14 @@ export default definePattern<LimiterSizing>({
       priorSource: 'most limits protect a service and count no contract',
     },
     {
+      key: 'allowedErrorPercent',
+      ask: 'By how much may a caller pass the limit, in percent of it (0: never)?',
+      feeds: 'whether every check asks the store, or instances lease units and decide most checks themselves',
+      type: { kind: 'number', min: 0, max: 100, integer: true, unit: '%' },
+      prior: 0,
+      priorSource: 'the exact choice',
+    },
+    {
       key: 'onStoreFailure',
       ask: 'While the counters cannot be reached, callers are …',
       feeds: 'what the limiter answers during a failover',
@@ -56,6 +64,15 @@ export default definePattern<LimiterSizing>({
       priorSource: 'the exact choice',
       unasked: true,
     },
+    {
+      key: 'tls',
+      ask: 'Is what instances and counters say to each other to be encrypted?',
+      feeds: 'whether the store of the counters speaks TLS',
+      type: { kind: 'confirm' },
+      prior: false,
+      priorSource: 'the network between the machines is trusted with what they say',
+      unasked: true,
+    },
   ],
   size,
   local,
@@ -63,6 +80,9 @@ export default definePattern<LimiterSizing>({
     cpus: (sizing.checksPerSecond * serviceTimePriors['limiter.check'].meanUs) / 1e6 + sizing.instances * 0.01,
     memoryMiB: sizing.instances * 90,
   }),
+  scales: {
+    instances: (sizing, by) => ({ ...sizing, instances: sizing.instances + (by > 0 ? by : sizing.instances) }),
+  },
   topology,
   connect: () => ({}),
   files: ({ sizing }) => [
@@ -95,7 +115,8 @@ export default definePattern<LimiterSizing>({
 function local(sizing: LimiterSizing, scale: number): LimiterSizing {
   if (scale >= 1) return sizing;
   const instances = Math.min(sizing.instances, Math.max(2, Math.round(sizing.instances * scale)));
-  return { ...sizing, instances, checksPerSecond: sizing.checksPerSecond * scale };
+  const leaseChunk = sizing.leaseChunk === 0 ? 0 : chunkFor(sizing.policy, instances);
+  return { ...sizing, instances, leaseChunk, checksPerSecond: sizing.checksPerSecond * scale };
 }
 
 function topology(part: PartContext<LimiterSizing>): Topology {
@@ -110,7 +131,7 @@ function api({ name, sizing, bindings }: PartContext<LimiterSizing>): ProcessSet
     replicas: sizing.instances,
     args: [],
     env: {
-      HOST: { ownHost: true },
+      HOST: { listenHost: true },
       PORT: { ownPort: 'http' },
       LOG_LEVEL: 'info',
       POLICIES_FILE: { file: 'policies' },

@@ -14,6 +14,8 @@ const sizing = z.looseObject({
   /** What a failover of the store may forget: the time that is not yet replicated, and the node time-out. */
   failoverLossMs: z.number().nonnegative().default(0),
   instances: z.number().int().positive().default(1),
+  /** Units that one instance may hold for one key; 0: none, exact. */
+  leaseChunk: z.number().int().nonnegative().default(0),
 });
 
 export interface BenchPolicy extends Bucket {
@@ -22,11 +24,13 @@ export interface BenchPolicy extends Bucket {
   readonly failoverLossMs: number;
   /** Processes that share a limit while the store is away (onStoreFailure: local). */
   readonly instances: number;
+  /** Units of a key that each instance may have leased and not spent; 0: exact. */
+  readonly leaseChunk: number;
 }
 
 /** Throws ZodError when the sizing holds no policy. */
 export function policyOf(partSizing: Json): BenchPolicy {
-  const { policy, failoverLossMs, instances } = sizing.parse(partSizing);
+  const { policy, failoverLossMs, instances, leaseChunk } = sizing.parse(partSizing);
   const { name, limit, periodMs, burst } = policy;
-  return { name, ratePerMs: limit / periodMs, burst, failoverLossMs, instances };
+  return { name, ratePerMs: limit / periodMs, burst, failoverLossMs, instances, leaseChunk };
 }

@@ -22,7 +22,16 @@ export type LimiterSizing = {
   readonly buckets: number;
   readonly waitReplicas: number;
   readonly waitTimeoutMs: number;
-  readonly policy: { readonly name: string; readonly limit: number; readonly periodMs: number; readonly burst: number };
+  readonly policy: {
+    readonly name: string;
+    readonly limit: number;
+    readonly periodMs: number;
+    readonly burst: number;
+    /** Units by which any window may pass the limit. */
+    readonly allowedError: number;
+  };
+  /** Units of a key that each instance may lease; 0: none, every check is the store's. */
+  readonly leaseChunk: number;
   readonly onStoreFailure: string;
   /** Admissions of one key that a single failover may forget; 0: none. */
   readonly failoverLossMs: number;
@@ -58,7 +67,7 @@ export function size(input: SizeInput): Sized<LimiterSizing> | Unsized {
     machines: [{ machine: machine.name, count: figures.instances, for: 'api' }],
     demands: [demandOf(input, sizing, figures)],
     decisions: decisions(input, sizing, figures),
-    predictions: predictions(input, figures),
+    predictions: predictions(input, sizing, figures),
     rejected: rejected(input, sizing, figures),
     guarantees: {},
   };
@@ -79,13 +88,16 @@ function figuresOf({ requirements: r, hardware, measured }: SizeInput): Figures 
 }
 
 function sizingOf({ requirements: r, options }: SizeInput, { instances, checksPerSecond }: Figures): LimiterSizing {
-  const policy = capacity.policyFor(asNumber(options.limit), asNumber(options.periodMs), options.hardCap === true);
+  const limit = asNumber(options.limit);
+  const rates = capacity.policyFor(limit, asNumber(options.periodMs), options.hardCap === true);
+  const policy = { ...rates, allowedError: Math.floor((limit * asNumber(options.allowedErrorPercent)) / 100) };
   return {
     instances,
     buckets: capacity.bucketsFor(checksPerSecond),
     waitReplicas: 1,
     waitTimeoutMs: Math.max(100, Math.round(r.latency.p99Ms * 10)),
     policy: { name: 'default', ...policy },
+    leaseChunk: capacity.chunkFor(policy, instances),
     onStoreFailure: String(options.onStoreFailure),
     failoverLossMs: 0,
     checksPerSecond,
@@ -100,7 +112,17 @@ function asNumber(value: Json | undefined): number {
 /** Callers whose entries live at once: each check may be another caller's, and an entry is swept after a period. */
 const keysAtOnce = (rate: number, periodMs: number) => Math.min(1e7, Math.ceil((rate * 2 * periodMs) / 1000));
 
-function demandOf({ requirements: r }: SizeInput, sizing: LimiterSizing, figures: Figures): Omit<Demand, 'from'> {
+/** Of service/src/buckets.ts and script.ts; a test holds them together. */
+export const storeUse = {
+  keyPrefixes: ['rl:'],
+  scriptCommands: ['time', 'hget', 'hmget', 'hset', 'hdel', 'hscan', 'unlink', 'pttl', 'pexpire'],
+} as const;
+
+function demandOf(
+  { requirements: r, options }: SizeInput,
+  sizing: LimiterSizing,
+  figures: Figures,
+): Omit<Demand, 'from'> {
   const keys = keysAtOnce(figures.checksPerSecond, sizing.policy.periodMs);
   return {
     capability: 'kv',
@@ -114,7 +136,15 @@ function demandOf({ requirements: r }: SizeInput, sizing: LimiterSizing, figures
     pieces: capacity.leastBuckets(figures.checksPerSecond),
     clients: figures.instances,
     p99Ms: r.latency.p99Ms - figures.checkP99Ms,
-    guarantees: { evicts: false, durability: 'disk', replicas: 1, atomicScripts: true, waitsForReplica: true },
+    uses: storeUse,
+    guarantees: {
+      evicts: false,
+      durability: 'disk',
+      replicas: 1,
+      atomicScripts: true,
+      waitsForReplica: true,
+      ...(options.tls === true ? { encrypted: true } : {}),
+    },
   };
 }
 
@@ -162,8 +192,9 @@ function decisions(input: SizeInput, sizing: LimiterSizing, figures: Figures): r
       from: ['rate.readPerSecond', 'rate.writePerSecond', 'options.limit-callers.periodMs'],
       source: 'prior',
     },
+    exactness(input, sizing, figures),
     {
-      about: 'exactness',
+      about: 'replication',
       chosen: 'WAIT 1 before any 200; a failover’s buckets restart empty',
       because:
         'without it, a failover would forget admissions: for each key at most burst + rate × the unreplicated time',
@@ -183,12 +214,40 @@ function decisions(input: SizeInput, sizing: LimiterSizing, figures: Figures): r
   ];
 }
 
+/** Exact, or leased: units charged in the store, a chunk at a time, are spent in the instances. */
+function exactness({ options }: SizeInput, sizing: LimiterSizing, { exactMs }: Figures): Decision {
+  const { leaseChunk, instances, policy } = sizing;
+  const from = ['options.limit-callers.allowedErrorPercent'];
+  if (leaseChunk === 0) {
+    return {
+      about: 'exactness',
+      chosen: 'exact: the store decides every check',
+      because: 'no window admits more than its bound; each check waits for the store and its replica',
+      numbers: { allowedErrorPercent: asNumber(options.allowedErrorPercent), checkMs: exactMs },
+      from,
+    };
+  }
+  return {
+    about: 'exactness',
+    chosen: `leased: each instance holds up to ${leaseChunk} units of a caller`,
+    because:
+      'a window may pass its bound by what the instances hold, which the allowed error covers, one instance more included; ' +
+      'callers who come seldom are still decided by the store, for which it is sized',
+    numbers: { instances, chunk: leaseChunk, overAtMost: instances * leaseChunk, allowedError: policy.allowedError },
+    from,
+  };
+}
+
 /** The unreplicated interval and the node time-out are both within the time in which service is to be back. */
 function slackWithoutWait({ requirements: r }: SizeInput, { policy }: LimiterSizing): number {
   return capacity.slackPerFailover(policy, r.availability.recoveryMs);
 }
 
-function predictions({ requirements: r, hardware }: SizeInput, figures: Figures): readonly Prediction[] {
+function predictions(
+  { requirements: r, hardware }: SizeInput,
+  sizing: LimiterSizing,
+  figures: Figures,
+): readonly Prediction[] {
   const of = (metric: string, predicted: number, bound: number, unit: string): Prediction => ({
     metric,
     predicted,
@@ -197,17 +256,20 @@ function predictions({ requirements: r, hardware }: SizeInput, figures: Figures)
     // Beyond it, a margin is only a number.
     margin: Math.min(1e6, bound / Math.max(predicted, 1e-300)),
   });
+  const { instances, leaseChunk, policy } = sizing;
   const down = secondsAMonth(hardware.machineUnavailability ** figures.instances);
   return [
     of('p99 of a check, an idle store', figures.checkP99Ms + figures.exactMs, r.latency.p99Ms, 'ms'),
     of('load of an instance', loadOfEach(figures), capacity.maxLoad, ''),
     of('all instances unavailable', down, secondsAMonth(1 - r.availability.target), 's a month'),
+    ...(leaseChunk === 0 ? [] : [of('over the limit at most', instances * leaseChunk, policy.allowedError, 'units')]),
   ];
 }
 
 function rejected(input: SizeInput, sizing: LimiterSizing, figures: Figures): readonly Excuse[] {
   const { policy } = sizing;
   return [
+    otherExactness(input, sizing, figures),
     {
       option: 'rate-limiter: without WAIT',
       reason:
@@ -223,4 +285,29 @@ function rejected(input: SizeInput, sizing: LimiterSizing, figures: Figures): re
       numbers: { instances: sizing.instances, worstBurst: policy.burst * sizing.instances, burst: policy.burst },
     },
   ];
+}
+
+/** The one of exact and leased that was not chosen. */
+function otherExactness({ options }: SizeInput, sizing: LimiterSizing, figures: Figures): Excuse {
+  const { instances, leaseChunk, policy } = sizing;
+  if (leaseChunk > 0) {
+    return {
+      option: 'rate-limiter: exact',
+      reason: 'every check would wait for the store and its replica, and an error is allowed',
+      bottleneck: 'latency.p99Ms',
+      numbers: { checkMs: figures.exactMs, storeChecksPerSecond: figures.checksPerSecond },
+    };
+  }
+  const option = 'rate-limiter: leased';
+  const bottleneck = 'options.limit-callers.allowedErrorPercent';
+  if (policy.allowedError === 0) {
+    const numbers = { allowedErrorPercent: asNumber(options.allowedErrorPercent), allowedError: 0 };
+    return { option, reason: 'what instances hold passes the limit, and no error is allowed', bottleneck, numbers };
+  }
+  return {
+    option,
+    reason: 'the allowed error, divided by the instances and one more, is less than the least chunk that saves a call',
+    bottleneck,
+    numbers: { allowedError: policy.allowedError, instances, leastChunk: capacity.leastChunk, burst: policy.burst },
+  };
 }

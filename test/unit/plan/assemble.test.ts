@@ -145,7 +145,9 @@ describe('sizes follow requirements', () => {
 
   it('splits a hard cap so that burst and refill stay within it', () => {
     for (const limit of [2, 3, 99, 100]) {
-      const options = { 'limit-callers': { limit, periodMs: 60_000, hardCap: true, onStoreFailure: 'closed' } };
+      const options = {
+        'limit-callers': { limit, periodMs: 60_000, hardCap: true, allowedErrorPercent: 0, onStoreFailure: 'closed' },
+      };
       const { policy } = sizing(plan({ options }), 'limiter') as unknown as { policy: Record<string, number> };
       expect((policy.burst ?? 0) + (policy.limit ?? 0)).toBeLessThanOrEqual(limit);
       expect(policy.limit).toBeGreaterThan(0);

@@ -14,7 +14,9 @@ const base: Requirements = {
   loss: { rpoMs: 0 },
   cost: { usdPerMonth: 1e7 },
   operations: { effort: 'medium' },
-  options: { 'limit-callers': { limit: 100, periodMs: 60_000, hardCap: false, onStoreFailure: 'closed' } },
+  options: {
+    'limit-callers': { limit: 100, periodMs: 60_000, hardCap: false, allowedErrorPercent: 0, onStoreFailure: 'closed' },
+  },
   slo: {},
 };
 

@@ -129,6 +129,8 @@ export interface Hammering {
   readonly delayMs: number;
   /** Share of the checks whose answer is lost. */
   readonly lostShare: number;
+  /** The time since the check before, instead of a random one, and then all checks are of one key. */
+  readonly gapMs?: (check: number) => number;
 }
 
 /** How long a caller that comes and goes stays. */
@@ -141,9 +143,10 @@ export function hammer(make: MakeLimiter, hammering: Hammering, random: Random):
   const history: HistoryEntry[] = [];
   let startMs = 0;
   for (let i = 0; i < hammering.checks; i++) {
-    startMs += random.exponential(hammering.everyMs);
+    startMs += hammering.gapMs?.(i) ?? random.exponential(hammering.everyMs);
     const visitor = `visiting-${Math.floor(startMs / visitMs) % 4}`;
-    const key = random.next() < 0.3 ? `cold-${random.integer(5)}` : random.next() < 0.5 ? 'hot' : visitor;
+    const some = random.next() < 0.3 ? `cold-${random.integer(5)}` : random.next() < 0.5 ? 'hot' : visitor;
+    const key = hammering.gapMs === undefined ? some : 'hot';
     const value = random.next() < 0.8 ? 1 : 2;
     const lost = random.next() < hammering.lostShare;
     time.after(startMs, () => {

@@ -7,7 +7,7 @@ import type { Policy } from './policies.ts';
 
 const quota = { limit: 10, periodMs: 1000, burst: 10 };
 const rate = compileRate(quota);
-const policy: Policy = { name: 'p', ...quota, onStoreFailure: 'closed', shadow: false, rate };
+const policy: Policy = { name: 'p', ...quota, onStoreFailure: 'closed', shadow: false, allowedError: 0, rate };
 const charge = (cost: number): Charge => ({ policy, field: 'p:k', cost });
 
 interface PendingCall {

@@ -1,9 +1,11 @@
 /** The buckets in the store: which one a key is in, and the scripts (script.ts) as typed calls. */
 
-import type { KvClient, WaitOptions } from '@dsp/kit/kv';
+import { type Clock, systemClock } from '@dsp/kit/clock';
+import { type KvClient, KvUnavailableError, type WaitOptions } from '@dsp/kit/kv';
 import type { Rate } from './gcra.ts';
 import type { Policy } from './policies.ts';
 import { checkScript, createScript, refundScript, sweepScript } from './script.ts';
+import { createStoreClock } from './store-clock.ts';
 
 /** One check as the store sees it. */
 export interface Charge {
@@ -11,6 +13,15 @@ export interface Charge {
   /** `<policy>:<key>`; no two pairs share one, because a policy's name has no colon. */
   readonly field: string;
   readonly cost: number;
+  /** The charge is a lease: what fits of `cost` units, and more of what is left, to be spent later. */
+  readonly lease?: LeaseCharge;
+}
+
+export interface LeaseCharge {
+  /** Units wanted in all. */
+  readonly want: number;
+  /** Limiters that lease from the same key: beyond its cost, a lease takes no more than its share of what is left. */
+  readonly sharers: number;
 }
 
 /** What the store decided of a charge, with the rate that it decided by (a policy may change between two calls). */
@@ -19,6 +30,8 @@ export interface Ruling {
   /** After the charge when it was admitted; as it stands when not. */
   readonly debtTicks: number;
   readonly rate: Rate;
+  /** Of a lease: the units taken, and the store's time. */
+  readonly leased?: { readonly units: number; readonly atUs: number };
 }
 
 export interface Rulings {
@@ -28,6 +41,16 @@ export interface Rulings {
   readonly fenced: boolean;
   /** In the order of the charges. */
   readonly rulings: readonly Ruling[];
+}
+
+/** Units of a charge that are given back, or of several: then the earliest. */
+export interface Refund {
+  readonly field: string;
+  readonly rate: Rate;
+  readonly units: number;
+  /** The store's time of the charge, and the debt after it. */
+  readonly atUs: number;
+  readonly debtTicks: number;
 }
 
 export interface SweepStep {
@@ -44,8 +67,8 @@ export interface Buckets {
   create(index: number, fenced: boolean): Promise<'created' | 'present' | 'other-layout'>;
   /** Rules on the charges in order, or on all at once when `atomic`. Resolves once the replicas have what was charged. */
   check(index: number, charges: readonly Charge[], atomic: boolean): Promise<Rulings>;
-  /** Gives back charges of one {@link check}; best effort, for a charge that is not given back only refuses more. */
-  refund(index: number, charges: readonly Charge[], rulings: Rulings): Promise<void>;
+  /** Gives charges back; best effort, for a charge that is not given back only refuses more. */
+  refund(index: number, refunds: readonly Refund[]): Promise<void>;
   sweep(index: number, cursor: string, fields: number, ttlMs: number): Promise<SweepStep>;
 }
 
@@ -53,15 +76,19 @@ export interface BucketsOptions {
   readonly kv: KvClient;
   readonly count: number;
   readonly wait: Required<WaitOptions>;
+  readonly clock?: Clock;
 }
 
-export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
+export function createBuckets({ kv, count, wait, clock = systemClock }: BucketsOptions): Buckets {
   // The hash tag keeps a bucket's name and slot apart from every other use of the store.
   const names = Array.from({ length: count }, (_, index) => `rl:{b${index}}`);
   const nameOf = (index: number) => names[index] as string;
   const waiting: WaitOptions = wait.waitReplicas > 0 ? wait : {};
   /** When each bucket was last fenced, as far as is known. */
   const fences = new Array<number | undefined>(count);
+  const storeClock = createStoreClock(count);
+  /** Empties the bucket: the script does so for whoever comes with another layout, and again for the next who comes with ours. */
+  const fence = (index: number) => kv.run(checkScript, nameOf(index), [0, 0, ...encode([]).args], waiting);
   return {
     count,
     indexOf: (field) => hash32(field) % count,
@@ -72,19 +99,25 @@ export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
     },
     async check(index, charges, atomic) {
       const call = encode(charges);
+      const sentMs = clock.monotonicMs();
       const reply = await kv.run(checkScript, nameOf(index), [count, atomic ? 1 : 0, ...call.args], waiting);
-      const { atUs, fenceUs, rulings } = decode(call, reply as readonly number[], charges.length);
+      const { atUs, fenceUs, rulings } = decode(call, reply as readonly number[], charges);
+      // What a bucket that was just emptied admits is right whatever the time is.
+      if (fenceUs !== atUs && storeClock.isAhead(index, atUs, clock.monotonicMs())) {
+        await fence(index);
+        throw new KvUnavailableError(`the clock of the store of ${nameOf(index)} went forward`, true);
+      }
+      storeClock.trust(index, atUs, sentMs);
       const fenced = fenceUs !== (fences[index] ?? fenceUs) || fenceUs === atUs;
       fences[index] = fenceUs;
       return { atUs, fenced, rulings };
     },
-    async refund(index, charges, { atUs, rulings }) {
-      const args: (string | number)[] = [count, atUs];
-      for (const [at, { field, cost }] of charges.entries()) {
-        const ruling = rulings[at] as Ruling;
-        if (ruling.allowed) args.push(field, ruling.rate.ticksPerUs, cost * ruling.rate.unitTicks);
+    async refund(index, refunds) {
+      const args: (string | number)[] = [count];
+      for (const { field, rate, units, atUs, debtTicks } of refunds) {
+        args.push(field, rate.ticksPerUs, units * rate.unitTicks, atUs, debtTicks);
       }
-      if (args.length > 2) await kv.run(refundScript, nameOf(index), args);
+      if (refunds.length > 0) await kv.run(refundScript, nameOf(index), args);
     },
     async sweep(index, cursor, fields, ttlMs) {
       const reply = await kv.run(sweepScript, nameOf(index), [count, cursor, fields, ttlMs]);
@@ -97,35 +130,61 @@ export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
 /** All charges to one field, so that the script sees each of them after the one before. */
 interface Entry {
   rate: Rate;
-  readonly costs: number[];
-  /** Positions in the caller's order. */
+  /** In order: a charge's position in the caller's order. */
   readonly positions: number[];
 }
 
 interface Call {
   readonly args: readonly (string | number)[];
-  readonly entries: Iterable<Entry>;
+  /** In the order in which the script rules on them. */
+  readonly entries: readonly Entry[];
 }
 
 function encode(charges: readonly Charge[]): Call {
-  const entries = new Map<string, Entry>();
+  const byField = new Map<string, Entry>();
   for (let at = 0; at < charges.length; at++) {
-    const { field, policy, cost } = charges[at] as Charge;
-    const entry = entries.get(field);
+    const { field, policy } = charges[at] as Charge;
+    const entry = byField.get(field);
     if (entry === undefined) {
-      entries.set(field, { rate: policy.rate, costs: [cost], positions: [at] });
+      byField.set(field, { rate: policy.rate, positions: [at] });
       continue;
     }
-    entry.costs.push(cost);
     entry.positions.push(at);
     entry.rate = policy.rate;
   }
-  const rates = new Map<Rate, number>();
-  for (const { rate } of entries.values()) if (!rates.has(rate)) rates.set(rate, rates.size + 1);
-  const args: (string | number)[] = [rates.size];
-  for (const rate of rates.keys()) args.push(rate.ticksPerUs, rate.unitTicks, rate.capacityTicks);
-  for (const [field, { rate, costs }] of entries) args.push(field, rates.get(rate) as number, costs.length, ...costs);
-  return { args, entries: entries.values() };
+  const byRate = new Map<Rate, Entry[]>();
+  for (const entry of byField.values()) {
+    const same = byRate.get(entry.rate);
+    if (same === undefined) byRate.set(entry.rate, [entry]);
+    else same.push(entry);
+  }
+  const entries = byRate.size === 1 ? [...byField.values()] : [...byRate.values()].flat();
+  const args: (string | number)[] = [byRate.size];
+  for (const [rate, { length }] of byRate) args.push(rate.ticksPerUs, rate.unitTicks, rate.capacityTicks, length);
+  pushSpecial(args, entries, charges);
+  for (const { positions } of entries) args.push((charges[positions[0] as number] as Charge).field);
+  return { args, entries };
+}
+
+/** What is asked of the keys that ask for anything else than one unit once. */
+function pushSpecial(args: (string | number)[], entries: readonly Entry[], charges: readonly Charge[]): void {
+  const countAt = args.push(0) - 1;
+  let special = 0;
+  for (let place = 0; place < entries.length; place++) {
+    const { positions } = entries[place] as Entry;
+    const first = charges[positions[0] as number] as Charge;
+    if (positions.length === 1 && first.cost === 1 && first.lease === undefined) continue;
+    special++;
+    args.push(place + 1);
+    const lengthAt = args.push(0) - 1;
+    for (const position of positions) {
+      const { cost, lease } = charges[position] as Charge;
+      if (lease === undefined) args.push(cost);
+      else args.push(-1 - cost, lease.want, lease.sharers);
+    }
+    args[lengthAt] = args.length - lengthAt - 1;
+  }
+  args[countAt] = special;
 }
 
 interface Reply {
@@ -134,19 +193,24 @@ interface Reply {
   readonly rulings: readonly Ruling[];
 }
 
-function decode({ entries }: Call, reply: readonly number[], charges: number): Reply {
-  const [atUs, fenceUs, ...debts] = reply;
-  if (atUs === undefined || fenceUs === undefined || debts.length !== charges)
-    throw new Error('the store answered something else than asked');
-  const rulings = new Array<Ruling>(charges);
-  let next = 0;
+function decode({ entries }: Call, reply: readonly number[], charges: readonly Charge[]): Reply {
+  const [atUs, fenceUs] = reply;
+  const rulings = new Array<Ruling>(charges.length);
+  let next = 2;
   for (const { rate, positions } of entries) {
     for (const position of positions) {
-      const debt = debts[next++] as number;
-      rulings[position] =
-        debt >= 0 ? { allowed: true, debtTicks: debt, rate } : { allowed: false, debtTicks: -1 - debt, rate };
+      const number = reply[next++] as number;
+      if (charges[position]?.lease !== undefined) {
+        const leased = { units: number, atUs: atUs as number };
+        rulings[position] = { allowed: number > 0, debtTicks: reply[next++] as number, rate, leased };
+      } else {
+        const allowed = number >= 0;
+        rulings[position] = { allowed, debtTicks: allowed ? number : -1 - number, rate };
+      }
     }
   }
+  if (atUs === undefined || fenceUs === undefined || reply.length !== next)
+    throw new Error('the store answered something else than asked');
   return { atUs, fenceUs, rulings };
 }
 

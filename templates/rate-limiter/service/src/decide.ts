@@ -1,10 +1,11 @@
 /** From charges to decisions: the store's batches, sets that are taken whole or not at all, and what holds without a store. */
 
 import type { Clock } from '@dsp/kit/clock';
-import { type Batcher, type Failure, isFailure } from './batcher.ts';
-import type { Buckets, Charge, Ruling, Rulings } from './buckets.ts';
+import { type Answer, type Batcher, type Failure, isFailure } from './batcher.ts';
+import type { Buckets, Charge, Refund, Ruling, Rulings } from './buckets.ts';
 import { joinByField } from './check.ts';
 import { blindDecision, type Decision, decisionOf, type Reason } from './decision.ts';
+import type { Leases } from './leases.ts';
 import type { LocalLimiter } from './local.ts';
 import type { LimiterMetrics, Outcome } from './metrics.ts';
 
@@ -12,6 +13,7 @@ export interface DeciderOptions {
   readonly buckets: Pick<Buckets, 'indexOf' | 'refund'>;
   /** One a bucket. */
   readonly batchers: readonly Batcher[];
+  readonly leases: Pick<Leases, 'check'>;
   readonly local: LocalLimiter;
   readonly clock: Clock;
   readonly metrics: LimiterMetrics;
@@ -20,7 +22,8 @@ export interface DeciderOptions {
 }
 
 export interface Decider {
-  one(charge: Charge): Promise<Decision>;
+  /** At once where the units are at hand. The promise never rejects. */
+  one(charge: Charge): Decision | Promise<Decision>;
   /** All or nothing, save for policies in shadow mode. */
   set(charges: readonly Charge[]): Promise<Decision[]>;
 }
@@ -33,12 +36,17 @@ interface Part {
 }
 
 export function createDecider(options: DeciderOptions): Decider {
-  const { buckets, batchers, metrics } = options;
+  const { buckets, batchers, leases, metrics } = options;
 
-  const one = async (charge: Charge): Promise<Decision> => {
-    const answer = await (batchers[buckets.indexOf(charge.field)] as Batcher).check(charge);
+  const decided = (charge: Charge, answer: Answer): Decision => {
     if (isFailure(answer)) return withoutStore(options, [charge], answer)[0] as Decision;
     return counted(metrics, decisionOf(charge, answer));
+  };
+  const one = (charge: Charge): Decision | Promise<Decision> => {
+    const leased = leases.check(charge);
+    if (leased !== undefined && !(leased instanceof Promise)) return decided(charge, leased);
+    const asked = leased ?? (batchers[buckets.indexOf(charge.field)] as Batcher).check(charge);
+    return asked.then((answer) => decided(charge, answer));
   };
 
   /** Charges every bucket at once, and gives back what was taken when any of them refused. */
@@ -87,9 +95,15 @@ function wasGranted({ answer }: Part): boolean {
  */
 async function refundAll(buckets: Pick<Buckets, 'refund'>, parts: readonly Part[]): Promise<void> {
   const taken = parts.filter(wasGranted);
-  await Promise.allSettled(
-    taken.map(({ index, charges, answer }) => buckets.refund(index, charges, answer as Rulings)),
-  );
+  await Promise.allSettled(taken.map((part) => buckets.refund(part.index, refundsOf(part))));
+}
+
+function refundsOf({ charges, answer }: Part): Refund[] {
+  const { atUs, rulings } = answer as Rulings;
+  return charges.map(({ field, cost }, at) => {
+    const { rate, debtTicks } = rulings[at] as Ruling;
+    return { field, rate, units: cost, atUs, debtTicks };
+  });
 }
 
 /** The decisions of a set that the store has ruled on, in the order of the parts' charges. */

@@ -5,7 +5,7 @@ import { headersOf, rateLimitItem, rateLimitPolicyItem, retryAfter } from './hea
 import type { Policy } from './policies.ts';
 
 const quota = { name: 'default', limit: 100, periodMs: 60_000, burst: 100 };
-const policy: Policy = { ...quota, onStoreFailure: 'closed', shadow: false, rate: compileRate(quota) };
+const policy: Policy = { ...quota, onStoreFailure: 'closed', shadow: false, allowedError: 0, rate: compileRate(quota) };
 const decision: Decision = {
   policy,
   allowed: true,

@@ -25,6 +25,8 @@ async function start(options: Partial<LimiterOptions> = {}, store: FakeStore = f
     stored: () => undefined,
     failed: () => undefined,
     swept: () => undefined,
+    leased: () => undefined,
+    returned: () => undefined,
     reloaded: () => undefined,
   };
   limiter = createLimiter({

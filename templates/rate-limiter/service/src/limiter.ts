@@ -11,6 +11,7 @@ import { type Check, chargeOf, chargesOf } from './check.ts';
 import { createDecider } from './decide.ts';
 import type { Decision } from './decision.ts';
 import { refillMs } from './gcra.ts';
+import { createLeases, type Leases } from './leases.ts';
 import { createLocalLimiter } from './local.ts';
 import { type LimiterMetrics, limiterMetrics } from './metrics.ts';
 import type { PolicySource } from './policies.ts';
@@ -22,6 +23,8 @@ export type { Decision, Reason } from './decision.ts';
 export interface Limiter {
   /** Rejects with {@link CheckError} when the check itself is wrong, and never for the store's sake. */
   check(policy: string, key: string, cost?: number): Promise<Decision>;
+  /** The same, without a promise where the decision is at hand (a leased key). Throws {@link CheckError}. */
+  decide(policy: string, key: string, cost?: number): Decision | Promise<Decision>;
   /**
    * Decisions in the order of the checks. Two checks of one key count one after the other. With `atomic`, units are taken
    * for all of them or for none; checks under a policy in shadow mode do not take part in that.
@@ -45,8 +48,10 @@ export interface LimiterOptions {
   /** Replicas that must have a charge before it is admitted; all that there are, for exactness through a failover. */
   readonly waitReplicas?: number;
   readonly waitTimeoutMs?: number;
-  /** How many instances share a limit while each decides alone (onStoreFailure: local). */
+  /** How many instances share a limit while each decides alone (onStoreFailure: local), and a policy's allowed error. */
   readonly instances?: number;
+  /** Leased units that are not spent after this time are given back. */
+  readonly leaseMs?: number;
   readonly clock?: Clock;
   readonly metrics?: LimiterMetrics;
   /** How long a bucket is left alone after a call of the store has failed. */
@@ -65,15 +70,23 @@ const sweepPauseMs = 100;
 /** A bucket that no limiter sweeps is gone after this, or after twice the longest refill if that is more. */
 const leastTtlMs = 86_400_000;
 
+/** After a refusal a leased key's store is asked again no sooner. */
+const leasePollMs = 50;
+
 export function createLimiter(options: LimiterOptions): Limiter {
-  const { policies, clock = systemClock, metrics = limiterMetrics() } = options;
+  const { policies, clock = systemClock, metrics = limiterMetrics(), instances = 1, leaseMs = 1000 } = options;
   const wait = { waitReplicas: options.waitReplicas ?? 0, waitTimeoutMs: options.waitTimeoutMs ?? 1000 };
-  const buckets = createBuckets({ kv: options.kv, count: options.buckets, wait });
+  const buckets = createBuckets({ kv: options.kv, count: options.buckets, wait, clock });
   const made = new Array<boolean>(buckets.count).fill(false);
   const stop = new AbortController();
   const batchers = made.map((_, index) => bucketBatcher(options, buckets, made, index, clock, metrics));
-  const local = createLocalLimiter(options.instances ?? 1);
-  const decide = createDecider({ buckets, batchers, local, clock, metrics, blindRetryMs });
+  const local = createLocalLimiter(instances);
+  // While instances are replaced one after the other, there is one more of them.
+  const leasing = { buckets, batchers, clock, metrics, sharers: instances + 1, leaseMs, pollMs: leasePollMs };
+  const leases = createLeases(leasing);
+  const decider = createDecider({ buckets, batchers, leases, local, clock, metrics, blindRetryMs });
+  const decide = (policy: string, key: string, cost = 1) =>
+    decider.one(chargeOf(policies.current(), { policy, key, cost }));
   const ready = makeBuckets(options, buckets, made, clock, stop.signal);
   const sweeper = {
     buckets,
@@ -85,19 +98,30 @@ export function createLimiter(options: LimiterOptions): Limiter {
     onRemoved: metrics.swept,
   };
   const background = ready.then(() => sweepForever(sweeper, stop.signal)).catch(() => undefined);
+  void sweepLeases(leases, clock, leaseMs / 4, stop.signal);
   return {
-    check: async (policy, key, cost = 1) => decide.one(chargeOf(policies.current(), { policy, key, cost })),
+    check: async (policy, key, cost) => decide(policy, key, cost),
+    decide,
     async checkMany(checks, { atomic = false } = {}) {
       const charges = chargesOf(policies.current(), checks, atomic);
-      return atomic ? decide.set(charges) : Promise.all(charges.map(decide.one));
+      return atomic ? decider.set(charges) : Promise.all(charges.map(decider.one));
     },
     ready: () => ready,
     isReady: () => made.every(Boolean),
     async close() {
       stop.abort(new Error('the limiter is closed'));
       await background;
+      await leases.sweep(true);
     },
   };
+}
+
+async function sweepLeases(leases: Leases, clock: Clock, everyMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await clock.sleep(everyMs);
+    if (signal.aborted) return;
+    await leases.sweep();
+  }
 }
 
 function bucketBatcher(

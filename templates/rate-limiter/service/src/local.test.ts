@@ -8,6 +8,7 @@ const policyOf = (quota: Quota): Policy => ({
   ...quota,
   onStoreFailure: 'local',
   shadow: false,
+  allowedError: 0,
   rate: compileRate(quota),
 });
 const policy = policyOf({ limit: 100, periodMs: 1000, burst: 10 });

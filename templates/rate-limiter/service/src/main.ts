@@ -18,8 +18,10 @@ const schema = z.object({
   BUCKETS: whole(1, 16_384),
   WAIT_REPLICAS: whole(0, 16).default(0),
   WAIT_TIMEOUT_MS: whole(1, 600_000).default(1000),
-  /** Instances that share a limit while the store is away (onStoreFailure: local). */
+  /** Instances that share a limit while the store is away (onStoreFailure: local), and a policy's allowed error. */
   INSTANCES: whole(1, 10_000).default(1),
+  /** Leased units that are not spent after this time are given back. */
+  LEASE_MS: whole(10, 600_000).default(1000),
 });
 
 await runService({
@@ -36,6 +38,7 @@ await runService({
       waitReplicas: env.WAIT_REPLICAS,
       waitTimeoutMs: env.WAIT_TIMEOUT_MS,
       instances: env.INSTANCES,
+      leaseMs: env.LEASE_MS,
       metrics,
       onStoreError: atMostEverySecond((error, more) => log.warn({ err: error, more }, 'store')),
     });

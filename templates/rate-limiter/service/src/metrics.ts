@@ -26,6 +26,9 @@ export interface LimiterMetrics {
   stored(call: { checks: number; durationMs: number; fenced: boolean }): void;
   failed(kind: 'unreplicated' | 'unavailable'): void;
   swept(removed: number): void;
+  /** Units that a call of the store leased, and units given back unspent. */
+  leased(units: number): void;
+  returned(units: number): void;
   reloaded(policies: number | 'failed'): void;
 }
 
@@ -76,11 +79,26 @@ export function limiterMetrics(registry?: Registry): LimiterMetrics {
     },
     failed: (kind) => failures.inc({ kind }),
     swept: (count) => removed.inc(count),
+    ...leaseCounters(registers),
     reloaded(outcome) {
       current.set(outcome === 'failed' ? 0 : 1);
       if (outcome !== 'failed') policies.set(outcome);
     },
   };
+}
+
+function leaseCounters(registers: Registry[]): Pick<LimiterMetrics, 'leased' | 'returned'> {
+  const leased = new Counter({
+    name: 'limiter_leased_units_total',
+    help: 'Units leased from the store, to be spent here.',
+    registers,
+  });
+  const returned = new Counter({
+    name: 'limiter_returned_units_total',
+    help: 'Leased units that were not spent in time and given back.',
+    registers,
+  });
+  return { leased: (units) => leased.inc(units), returned: (units) => returned.inc(units) };
 }
 
 /** Counts in plain numbers, which the registry reads when it is asked: labels cost more than the check's own arithmetic. */

@@ -13,6 +13,8 @@ export interface Policy extends Quota {
   readonly onStoreFailure: OnStoreFailure;
   /** Evaluated and counted, but never refuses. */
   readonly shadow: boolean;
+  /** Units by which any window may pass the limit, so that limiters may lease (lease.ts); 0: exact. */
+  readonly allowedError: number;
   readonly rate: Rate;
 }
 
@@ -35,6 +37,7 @@ const policySchema = z
     burst: z.int().min(1).max(maxUnits).optional(),
     onStoreFailure: z.enum(['closed', 'open', 'local']).default('closed'),
     shadow: z.boolean().default(false),
+    allowedError: z.int().min(0).max(maxUnits).default(0),
   })
   .transform((policy) => ({ ...policy, burst: policy.burst ?? policy.limit }))
   .refine((policy) => refillMs(policy) <= maxRefillMs, {

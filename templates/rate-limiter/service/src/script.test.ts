@@ -2,7 +2,7 @@
 
 import { defineScript, type KvClient } from '@dsp/kit/kv';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Buckets, type Charge, createBuckets } from './buckets.ts';
+import { type Buckets, type Charge, createBuckets, type Refund, type Ruling, type Rulings } from './buckets.ts';
 import { compileRate, debtAt, type KeyState, type Quota, stateOf, take } from './gcra.ts';
 import type { Policy } from './policies.ts';
 import { redisProgram, startRedis, type TestRedis } from './redis.testing.ts';
@@ -39,13 +39,40 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
     ...quota,
     onStoreFailure: 'closed',
     shadow: false,
+    allowedError: 0,
     rate: compileRate(quota),
   });
   const charge = (policy: Policy, key: string, cost = 1): Charge => ({ policy, field: `${policy.name}:${key}`, cost });
+  const refunds = (charges: readonly Charge[], { atUs, rulings }: Rulings): Refund[] =>
+    charges.flatMap(({ field: name, cost: units }, at) => {
+      const { allowed, rate, debtTicks } = rulings[at] as Ruling;
+      return allowed ? [{ field: name, rate, units, atUs, debtTicks }] : [];
+    });
   /** 10 a second, of which 5 at once. */
   const tenASecond = policyOf('ten', { limit: 10, periodMs: 1000, burst: 5 });
   /** One an hour, 5 at once: nothing comes back during a test. */
   const hourly = policyOf('hourly', { limit: 1, periodMs: 3_600_000, burst: 5 });
+
+  it('admits nothing on the word of a clock that went forward', async () => {
+    let ownMs = 1000;
+    const clock = { nowMs: () => 0, monotonicMs: () => ownMs, sleep: async () => {} };
+    const wait = { waitReplicas: 0, waitTimeoutMs: 0 };
+    const watchful = createBuckets({ kv, count: 1, wait, clock });
+    await watchful.create(0, false);
+    const all = await watchful.check(0, [charge(hourly, 'k', 5)], false);
+    expect(all.rulings[0]?.allowed).toBe(true);
+    // By its own clock no time has gone by, while the store's went on by more than any drift.
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await expect(watchful.check(0, [charge(hourly, 'k', 5)], false)).rejects.toMatchObject({
+      name: 'KvUnavailableError',
+      mayHaveRun: true,
+    });
+    expect(await field('hourly:k')).toBeNull();
+    // Emptied, also for a limiter that has noticed nothing.
+    expect((await buckets.check(0, [charge(hourly, 'k', 5)], false)).rulings[0]?.allowed).toBe(false);
+    ownMs += 1200;
+    expect((await watchful.check(0, [charge(hourly, 'k', 1)], false)).rulings[0]?.allowed).toBe(false);
+  });
 
   it('decides as the model does', async () => {
     const quotas: Quota[] = [
@@ -77,6 +104,39 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
       }
     }
     expect(Math.min(allowed, denied)).toBeGreaterThan(500);
+  });
+
+  it('leases as the model does, among checks of the same keys', async () => {
+    const policies = [
+      policyOf('coarse', { limit: 3, periodMs: 10, burst: 40 }),
+      policyOf('fine', { limit: 997, periodMs: 1000, burst: 70 }),
+    ];
+    const model = new Map<string, KeyState>();
+    const random = seeded(11);
+    const taken = { all: 0, some: 0, none: 0 };
+    await buckets.create(0, false);
+    for (let batch = 0; batch < 400; batch++) {
+      const charges = Array.from({ length: 1 + random(12) }, (): Charge => {
+        const one = charge(policies[random(2)] as Policy, `k${random(3)}`, 1 + random(4));
+        return random(2) === 0 ? one : { ...one, lease: { want: one.cost + random(30), sharers: 1 + random(4) } };
+      });
+      const { atUs, rulings } = await buckets.check(0, charges, false);
+      for (const [index, { policy, field: name, cost, lease }] of charges.entries()) {
+        const { rate } = policy;
+        const debt = debtAt(rate, model.get(name), atUs);
+        const fits = Math.floor((rate.capacityTicks - debt) / rate.unitTicks);
+        const units =
+          lease === undefined
+            ? cost * Number(cost <= fits)
+            : Math.max(Math.min(cost, fits), Math.min(lease.want, Math.floor(fits / lease.sharers)));
+        const debtTicks = debt + units * rate.unitTicks;
+        if (units > 0) model.set(name, stateOf(rate, debtTicks, atUs));
+        const expected = { allowed: units > 0, debtTicks, rate, ...(lease && { leased: { units, atUs } }) };
+        expect(rulings[index], `batch ${batch} check ${index} of ${name}`).toEqual(expected);
+        if (lease) taken[units === lease.want ? 'all' : units > 0 ? 'some' : 'none']++;
+      }
+    }
+    expect(Math.min(taken.all, taken.some, taken.none)).toBeGreaterThan(10);
   });
 
   it('charges a set whole or not at all', async () => {
@@ -187,7 +247,7 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
       await new Promise((resolve) => setTimeout(resolve, 250));
       const other = await buckets.check(0, [charge(tenASecond, 'k', 2)], false);
       expect(other.rulings[0]?.allowed).toBe(true);
-      await buckets.refund(0, charges, ruled);
+      await buckets.refund(0, refunds(charges, ruled));
       const after = await buckets.check(0, [charge(tenASecond, 'k', 5), charge(tenASecond, 'k', 1)], false);
       // Without the refunded charge the key would have been full when 2 were taken: at most 3 and what came back are left.
       const [five, one] = after.rulings;
@@ -209,7 +269,7 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
           const { atUs, rulings } = await buckets.check(0, [charge(policy, 'k', cost)], false);
           if (rulings[0]?.allowed) state.taken.push({ atUs, cost });
         }
-        await buckets.refund(0, tried, ruled);
+        await buckets.refund(0, refunds(tried, ruled));
       }
       expect(state.taken.length).toBeGreaterThan(100);
       for (const [from, first] of state.taken.entries()) {
@@ -227,7 +287,7 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
       const ruled = await buckets.check(0, charges, false);
       await call('DEL', bucket);
       await buckets.check(0, [charge(hourly, 'k')], false);
-      await buckets.refund(0, charges, ruled);
+      await buckets.refund(0, refunds(charges, ruled));
       expect((await buckets.check(0, [charge(hourly, 'k')], false)).rulings[0]?.allowed).toBe(false);
     });
   });
@@ -276,11 +336,11 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
   });
 
   it('sees through a script whose arithmetic is off by one unit', async () => {
-    const mutant = defineScript(checkScript.lua.replace('if after <= C then', 'if after <= C + T then'));
+    const mutant = defineScript(checkScript.lua.replace('debt + cost * T <= C', 'debt + cost * T <= C + T'));
     expect(mutant.lua).not.toBe(checkScript.lua);
     await buckets.create(0, false);
     const { ticksPerUs, unitTicks, capacityTicks } = hourly.rate;
-    const args = [1, 0, 1, ticksPerUs, unitTicks, capacityTicks, 'hourly:k', 1, 6, 1, 1, 1, 1, 1, 1];
+    const args = [1, 0, 1, ticksPerUs, unitTicks, capacityTicks, 1, 1, 1, 6, 1, 1, 1, 1, 1, 1, 'hourly:k'];
     const reply = (await kv.run(mutant, bucket, args)) as number[];
     const model = take(hourly.rate, 5 * unitTicks, 1);
     expect((reply.at(-1) as number) >= 0).not.toBe(model.allowed);

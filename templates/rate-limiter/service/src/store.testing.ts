@@ -52,19 +52,35 @@ function check(bucket: Map<string, KeyState>, nowUs: number, args: readonly (str
   rest.shift();
   const atomic = rest.shift() === 1;
   const number = () => Number(rest.shift());
-  const rates = Array.from({ length: number() }, (): Rate => {
-    const [ticksPerUs, unitTicks, capacityTicks] = [number(), number(), number()];
-    return { ticksPerUs, unitTicks, capacityTicks, burst: capacityTicks / unitTicks };
-  });
+  const rates = Array.from({ length: number() }, (): Rate[] => {
+    const [ticksPerUs, unitTicks, capacityTicks, keys] = [number(), number(), number(), number()];
+    return new Array<Rate>(keys).fill({ ticksPerUs, unitTicks, capacityTicks, burst: capacityTicks / unitTicks });
+  }).flat();
+  const special = new Map(
+    Array.from({ length: number() }, () => [number(), Array.from({ length: number() }, number)] as const),
+  );
   const next = new Map(bucket);
   const reply = [nowUs, 0];
   let refused = false;
-  while (rest.length > 0) {
-    const field = String(rest.shift());
-    const rate = rates[number() - 1] as Rate;
-    for (let checks = number(); checks > 0; checks--) {
-      const taken = take(rate, debtAt(rate, next.get(field), nowUs), number());
-      if (taken.allowed) next.set(field, stateOf(rate, taken.debtTicks, nowUs));
+  for (const [index, field] of rest.entries()) {
+    const rate = rates[index] as Rate;
+    const debt = () => debtAt(rate, next.get(String(field)), nowUs);
+    const charge = (cost: number) => {
+      const taken = take(rate, debt(), cost);
+      if (taken.allowed) next.set(String(field), stateOf(rate, taken.debtTicks, nowUs));
+      return taken;
+    };
+    const asked = [...(special.get(index + 1) ?? [1])];
+    while (asked.length > 0) {
+      const cost = asked.shift() as number;
+      if (cost < 0) {
+        const [want, sharers] = asked.splice(0, 2) as [number, number];
+        const fits = Math.floor((rate.capacityTicks - debt()) / rate.unitTicks);
+        const units = Math.max(Math.min(-1 - cost, fits), Math.min(want, Math.floor(fits / sharers)));
+        reply.push(units, units === 0 ? debt() : charge(units).debtTicks);
+        continue;
+      }
+      const taken = charge(cost);
       refused ||= !taken.allowed;
       reply.push(taken.allowed ? taken.debtTicks : -1 - taken.debtTicks);
     }
@@ -73,15 +89,16 @@ function check(bucket: Map<string, KeyState>, nowUs: number, args: readonly (str
   return reply;
 }
 
-/** At the time of the charge, which is all that the tests need. */
 function refund(bucket: Map<string, KeyState>, nowUs: number, args: readonly (string | number)[]): number {
-  if (args[1] !== nowUs) throw new Error('this store refunds only what was charged just now');
-  for (let at = 2; at < args.length; at += 3) {
+  for (let at = 1; at < args.length; at += 5) {
     const field = String(args[at]);
+    const [ticksPerUs, charge, atUs, debt] = args.slice(at + 1, at + 5).map(Number) as [number, number, number, number];
     const state = bucket.get(field);
-    if (state === undefined) continue;
-    const us = Number(args[at + 2]) / Number(args[at + 1]);
-    bucket.set(field, { tatUs: state.tatUs - us, ticks: state.ticks });
+    const ticks = Math.min(charge, debt - (nowUs - atUs) * ticksPerUs);
+    if (state === undefined || ticks <= 0) continue;
+    const owed = (state.tatUs - nowUs) * ticksPerUs + state.ticks - ticks;
+    if (owed <= 0) bucket.delete(field);
+    else bucket.set(field, { tatUs: nowUs + Math.floor(owed / ticksPerUs), ticks: owed % ticksPerUs });
   }
-  return (args.length - 2) / 3;
+  return (args.length - 1) / 5;
 }
