@@ -14,8 +14,17 @@ export type Value =
   | { readonly addressesOf: string; readonly port: string; readonly separator?: string }
   /** This replica's own port of that name. */
   | { readonly ownPort: string }
-  /** The host that others reach this replica by. */
+  /**
+   * The port that others reach this replica's port of that name by: its own, or that of what a target puts before it.
+   * `beside`: of the port that `alsoReserveOffset` reserves beside it.
+   */
+  | { readonly reachedPort: string; readonly beside?: true }
+  /** The host that others reach this replica by; on Kubernetes its address, which changes when it starts anew. */
   | { readonly ownHost: true }
+  /** A name of this replica that stays the same for as long as it is wanted, and by which others reach it. */
+  | { readonly ownName: true }
+  /** What to listen on so that others reach this replica by all of its addresses. */
+  | { readonly listenHost: true }
   /** 0-based number of this replica within its set. */
   | { readonly ownOrdinal: true }
   /** Absolute path of this replica's volume of that name. */
@@ -171,7 +180,8 @@ export interface Sidecar {
  * A program that runs to its end, and brings the running engines to the state that the topology describes
  * (forms a cluster, moves slots). Idempotent: a target runs it on every deployment that changed a process set it
  * depends on, before processes that are no longer wanted stop. Those are listed in the environment variable named by
- * `leavingEnv`, as `host:port` joined by commas.
+ * `leavingEnv`, as `host:port` joined by commas; or it is `*`, where the target knows only who is wanted: then whoever
+ * else the engines count as one of them is to leave, and where nobody is, or nothing runs yet, there is nothing to do.
  */
 export interface Job {
   readonly id: string;

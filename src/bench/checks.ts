@@ -241,7 +241,7 @@ function judgeRecovery(fault: FaultRecord, boundMs: number): Judged {
   };
   if (!fault.hit) {
     const note = `the fault did not hit: ${fault.witness}`;
-    return { check: { ...base, verdict: 'inconclusive', note }, unjudged: null };
+    return { check: { ...base, verdict: 'invalid', note }, unjudged: null };
   }
   if (recoveredMs === null) {
     return {

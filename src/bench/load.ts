@@ -15,10 +15,10 @@ import type { Arrivals } from './pacer.ts';
 import type { FaultRecord } from './report.ts';
 import { threadCpuMs } from './thread.ts';
 
-/** Injects one fault, holds it and heals it; resolves when the heal is complete. Heals before it rejects, too. */
+/** Injects the faults of one phase, holds and heals them; resolves when the heal is complete. Heals before it rejects, too. */
 export interface FaultStep {
   readonly name: string;
-  run(signal: AbortSignal): Promise<Omit<FaultRecord, 'recoveredMs'>>;
+  run(signal: AbortSignal): Promise<readonly Omit<FaultRecord, 'recoveredMs'>[]>;
 }
 
 export interface LoadPlan {
@@ -185,12 +185,14 @@ class LoadRun {
     this.#fault = step.name;
     await this.#enter('fault');
     // The fault hears of an interruption by itself and heals before it rejects: nobody may leave before that.
-    const record = await step.run(this.#deps.signal);
+    const records = await step.run(this.#deps.signal);
     this.#deps.signal.throwIfAborted();
     await this.#enter('recover');
     const quiet = await this.#untilQuiet();
-    const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - record.startMs) : null;
-    this.#faults.push({ ...record, recoveredMs });
+    for (const record of records) {
+      const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - record.startMs) : null;
+      this.#faults.push({ ...record, recoveredMs });
+    }
     this.#fault = null;
   }
 

@@ -55,6 +55,8 @@ const ambassador: Role = {
   user: 'ambassador',
   rules: `~* -@all +info|server ${ringCommandNames.map((name) => `+${name}`).join(' ')}`,
 };
+/** Introduces members that have other addresses than they had. */
+const addresses: Role = { user: 'addresses', rules: '-@all +ping +cluster|nodes +cluster|myid +cluster|meet' };
 
 function serviceRole({ sizing }: Part, { from, uses }: StoreUser): Role {
   const keys = uses === null ? '~*' : uses.keyPrefixes.map((prefix) => `~${prefix}*`).join(' ');
@@ -69,7 +71,7 @@ const userName = (from: string) => (from === 'user' ? 'service' : `service-${fro
 
 function rolesOf(part: Part): readonly Role[] {
   const { sizing } = part;
-  const cluster = sizing.mode === 'store' ? [replication, converge] : [];
+  const cluster = sizing.mode === 'store' ? [replication, converge, addresses] : [];
   const users = sizing.users.map((user) =>
     sizing.ambassador && user.from === 'user' ? ambassador : serviceRole(part, user),
   );

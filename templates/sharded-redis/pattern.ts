@@ -46,6 +46,7 @@ export default definePattern<StoreSizing>({
   size,
   local,
   footprint,
+  scales: { shards: (sizing, by) => ({ ...sizing, shards: sizing.shards + Math.max(1, by) }) },
   topology,
   connect,
   files: (part) => [

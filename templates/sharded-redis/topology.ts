@@ -26,6 +26,8 @@ import type { StoreSizing } from './size.ts';
 type Part = PartContext<StoreSizing>;
 
 const redisPort = 'redis';
+/** Three times the memory of a small machine: a volume that is outgrown takes work to enlarge. */
+const leastVolumeGiB = 12;
 
 export function topology(part: Part): Topology {
   const { sizing } = part;
@@ -76,7 +78,7 @@ function redis(part: Part): ProcessSet {
     args: redisArgs(sizing),
     env: {},
     ports: [{ name: redisPort, containerPort: 6379, ...(cluster ? { alsoReserveOffset: 10_000 } : {}) }],
-    volumes: [{ name: 'data', sizeGiB: Math.max(1, Math.ceil((sizing.maxmemoryMiB * 3) / 1024)) }],
+    volumes: [{ name: 'data', sizeGiB: Math.max(leastVolumeGiB, Math.ceil((sizing.maxmemoryMiB * 3) / 1024)) }],
     files: [{ name: 'config', path: `parts/${part.name}/redis.conf` }],
     secretFiles: secretFiles(part),
     access: observerAccess(part),
@@ -99,13 +101,22 @@ function redisArgs(sizing: StoreSizing): readonly Value[] {
   const port: readonly Value[] = sizing.tls
     ? ['--port', '0', '--tls-port', { ownPort: redisPort }, ...tlsArgs]
     : ['--port', { ownPort: redisPort }];
-  const address: readonly Value[] = ['--include', { file: accessFile }, ...port, '--bind', { ownHost: true }];
+  const address: readonly Value[] = ['--include', { file: accessFile }, ...port, '--bind', { listenHost: true }];
   const own: readonly Value[] = ['--dir', { volume: 'data' }, '--maxmemory', `${sizing.maxmemoryMiB}mb`];
   const cluster: readonly Value[] = [
     '--cluster-node-timeout',
     `${sizing.nodeTimeoutMs}`,
     '--cluster-announce-ip',
     { ownHost: true },
+    sizing.tls ? '--cluster-announce-tls-port' : '--cluster-announce-port',
+    { reachedPort: redisPort },
+    '--cluster-announce-bus-port',
+    { reachedPort: redisPort, beside: true },
+    '--repl-timeout',
+    `${replTimeoutSeconds(sizing)}`,
+    // Kept in the node's own record: where addresses change, the name tells who somebody was.
+    '--cluster-announce-hostname',
+    { ownName: true },
   ];
   return [{ file: 'config' }, ...address, ...own, ...(sizing.mode === 'store' ? cluster : [])];
 }
@@ -118,6 +129,11 @@ const tlsArgs: readonly Value[] = [
   '--tls-key-file',
   { file: tlsFiles.key },
 ];
+
+/** A silent link is given up as soon as a silent server would be: until then no write that waits for it is acknowledged. */
+function replTimeoutSeconds({ nodeTimeoutMs }: StoreSizing): number {
+  return Math.max(3, Math.ceil(nodeTimeoutMs / 1000));
+}
 
 function converge(part: Part): Job {
   const { sizing } = part;
@@ -153,7 +169,7 @@ function api(part: Part): ProcessSet {
     replicas: sizing.apiInstances,
     args: [],
     env: {
-      HOST: { ownHost: true },
+      HOST: { listenHost: true },
       PORT: { ownPort: 'http' },
       LOG_LEVEL: 'info',
       WAIT_REPLICAS: `${sizing.waitReplicas}`,
