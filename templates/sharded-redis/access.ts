@@ -50,13 +50,14 @@ const observer: Role = {
     '-@all +ping +role +info|server +info|replication +dbsize +multi +exec +cluster|nodes +cluster|info +cluster|countkeysinslot',
 };
 
+/** Introduces members that have other addresses than they had. */
+const addresses: Role = { user: 'addresses', rules: '-@all +ping +cluster|nodes +cluster|myid +cluster|meet' };
+
 /** Stands for applications whose keys nobody knows; beyond single keys it may do nothing. */
 const ambassador: Role = {
   user: 'ambassador',
   rules: `~* -@all +info|server ${ringCommandNames.map((name) => `+${name}`).join(' ')}`,
 };
-/** Introduces members that have other addresses than they had. */
-const addresses: Role = { user: 'addresses', rules: '-@all +ping +cluster|nodes +cluster|myid +cluster|meet' };
 
 function serviceRole({ sizing }: Part, { from, uses }: StoreUser): Role {
   const keys = uses === null ? '~*' : uses.keyPrefixes.map((prefix) => `~${prefix}*`).join(' ');
