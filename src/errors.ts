@@ -345,6 +345,13 @@ export const catalogue = {
     mend: () => 'run `dsp deploy`, which starts what is missing; `dsp logs` shows why it failed',
   }),
 
+  'bench.job-failed': entry<{ reason: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'The bench inside the cluster did not come to its end.',
+    what: ({ reason, lines }) => `the bench in the cluster ${reason}${quote(lines)}`,
+    mend: () => 'look with `dsp status`, then run `dsp bench` again',
+  }),
+
   // every command
   'input.no-project': entry<{ dir: string }>({
     exitCode: 2,

@@ -161,7 +161,8 @@ export interface ProcessSet {
 
 /**
  * One process beside each replica of a set: on Kubernetes a container of the same pod that starts first and stops last,
- * on the local target a process of its own. It listens on loopback only; the replica reaches it as `{ sidecar, port }`.
+ * on the local target a process of its own. What it does for the replica it does on loopback, at `{ sidecar, port }`; its
+ * health may be asked for from outside. `ownPort` and the like in it are its own.
  */
 export interface Sidecar {
   /** Unique within the set. */

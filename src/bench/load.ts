@@ -193,7 +193,9 @@ class LoadRun {
     await this.#enter('recover');
     const quiet = await this.#untilQuiet();
     for (const record of records) {
-      const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - record.startMs) : null;
+      // Two changes of size take as long as they take; what counts is whether anything fails once they are made.
+      const sinceMs = record.kind === 'scale' ? record.healedMs : record.startMs;
+      const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - sinceMs) : null;
       this.#faults.push({ ...record, recoveredMs });
     }
     this.#fault = null;

@@ -32,6 +32,7 @@ import { freshSeed, seededRandom } from '../random.ts';
 import { reachOfPhases } from '../requirements/faults.ts';
 import { alignColumns, type Terminal } from '../terminal.ts';
 import { rescaler } from './rescale.ts';
+import { chosenTarget, type TargetName } from './target.ts';
 
 export interface BenchOptions {
   readonly project: string;
@@ -52,6 +53,10 @@ export interface BenchOptions {
   readonly rate?: number;
   /** How many phases the seed draws from the faults. */
   readonly draw?: number;
+  readonly target?: TargetName;
+  /** `bench=<ref>`: the image that a bench in the cluster runs from; else one is built. */
+  readonly image?: readonly string[];
+  readonly registry?: string;
 }
 
 /** What a bench runs on: the deployment, and the plan that it follows. */
@@ -62,6 +67,7 @@ export interface Bench {
 
 /** 0 pass, 99 fail, 98 inconclusive or invalid; throws as {@link bench} does. */
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
   const opened = await openBench(options.project);
   const settings = await drawn(settingsOf(options), options, opened);
   const { plan, deployment } = opened;
@@ -120,7 +126,9 @@ async function withInstruments(
   if (deployment.instrumented === instrumented) return deployment;
   terminal.note('a fault needs instruments: what is deployed starts again with them');
   const { interrupt: signal, note: report } = terminal;
-  return deployLocal(project, plan, { clock: systemClock, signal, report, build: false, instrumented });
+  return withAccess(
+    await deployLocal(project, plan, { clock: systemClock, signal, report, build: false, instrumented }),
+  );
 }
 
 /** With `--draw`, the faults that the seed draws from the pool. */
@@ -140,6 +148,21 @@ export async function faultPool(options: BenchOptions, { plan, deployment }: Ben
   const roles = faultRoles(await benchedParts(plan, deployment, patternOf, 1));
   const canStep = findFaketime() !== null;
   return knownFaults(roles).filter((name) => canStep || !name.startsWith('clock:'));
+}
+
+async function onKubernetes(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  const { benchInCluster } = await import('./bench-kubernetes.ts');
+  const { parseImages } = await import('./deploy.ts');
+  const settings = settingsOf(options);
+  const { bench: image } = parseImages(options.image ?? []);
+  const { project, registry } = options;
+  const order = { project, settings, ...(image ? { image } : {}), ...(registry ? { registry } : {}) };
+  terminal.note(`bench in the cluster, seed ${settings.seed}`);
+  const benched = await benchInCluster(order, terminal, showProgress(terminal));
+  const folder = await writeReport(project, benched.report);
+  if (options.json) terminal.json({ ...benched.report, folder });
+  else print(benched, folder, terminal);
+  return benched.judgement.exitCode;
 }
 
 /** plan.json at the scale that was deployed, which `dsp deploy --scale` may have set. */
@@ -204,7 +227,7 @@ function replayCommand(settings: Omit<BenchSettings, 'replay'>, shape: string): 
   ].join(' ');
 }
 
-function patternOf(id: string): Pattern {
+export function patternOf(id: string): Pattern {
   const found: Pattern | undefined = catalogue.find((pattern) => pattern.id === id);
   if (found) return found;
   throw new DspError('input.choice', { key: 'pattern', given: id, choices: catalogue.map((pattern) => pattern.id) });

@@ -33,6 +33,7 @@ import {
 import { withReservations } from './reservations.ts';
 import { bundlePath, digestOf, type Resolution, resolveTopology } from './resolve.ts';
 import { readyLocalSecrets } from './secrets.ts';
+import { withSidecarSets } from './sidecars.ts';
 
 export interface DeployLocalOptions {
   readonly clock: Clock;
@@ -58,7 +59,8 @@ export async function deployLocal(root: string, plan: Plan, options: DeployLocal
   try {
     const before = readState(paths);
     await stopStrays(paths, sessionsOf(before), clock);
-    return await deployLocked(paths, plan, before, options);
+    const topology = withSidecarSets(plan.local.topology);
+    return await deployLocked(paths, { ...plan, local: { ...plan.local, topology } }, before, options);
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   } finally {

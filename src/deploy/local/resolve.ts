@@ -7,6 +7,7 @@ import { type SecretValues, secretText } from '../secrets.ts';
 import { controlPort, type Instruments, instrumented, proxyId, proxyPort, proxySet } from './instruments.ts';
 import { logPathOf, type Paths, secretFilePath } from './paths.ts';
 import { instanceId, type PortMap, reservedWith } from './ports.ts';
+import { sidecarSet } from './sidecars.ts';
 
 export const localHost = '127.0.0.1';
 
@@ -127,7 +128,7 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
   };
   const offsets = Object.fromEntries(set.ports.map(({ name, alsoReserveOffset }) => [name, alsoReserveOffset ?? 0]));
   const { plain, secretEnv } = splitEnv(set.env);
-  const text = (value: Value) => complete(value, { input, id, ports, offsets, ordinal, volumes, files });
+  const text = (value: Value) => complete(value, { input, set: set.id, id, ports, offsets, ordinal, volumes, files });
   const { command, leading } = resolveProgram(input, set.program);
   const exposed = set.ports.find((port) => port.exposed === true);
   const execution = {
@@ -202,7 +203,7 @@ function proxySpec({ paths, ports, node }: ResolveInput, { proxyMain }: Instrume
 function resolveJob(input: ResolveInput, job: Job): JobSpec {
   const cwd = join(input.paths.dataDir, job.id);
   const text = (value: Value) =>
-    complete(value, { input, id: job.id, ports: {}, offsets: {}, ordinal: 0, volumes: {}, files: {} });
+    complete(value, { input, set: job.id, id: job.id, ports: {}, offsets: {}, ordinal: 0, volumes: {}, files: {} });
   const { command, leading } = resolveProgram(input, job.program);
   const { plain, secretEnv } = splitEnv(job.env);
   return {
@@ -243,6 +244,8 @@ function privateParts(id: string, value: Value): readonly PrivateText[] {
 
 interface Scope {
   readonly input: ResolveInput;
+  /** Of the process set, or the job. */
+  readonly set: string;
   readonly id: string;
   readonly ports: Readonly<Record<string, number>>;
   /** Of the port that is reserved beside each. */
@@ -266,8 +269,11 @@ function complete(value: Value, scope: Scope): string {
   }
   if ('ownHost' in value || 'ownName' in value || 'listenHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
-  if ('secret' in value || 'sidecar' in value)
-    throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
+  if ('secret' in value) throw new Error(`topology: ${scope.id} has a secret where everybody can see it`);
+  if ('sidecar' in value) {
+    const beside = instanceId(sidecarSet(scope.set, value.sidecar), scope.ordinal);
+    return `${localHost}:${portOf(scope.input.ports[beside], beside, value.port)}`;
+  }
   if ('volume' in value) return known(scope.volumes[value.volume], `${scope.id} has no volume ${value.volume}`);
   return known(scope.files[value.file], `${scope.id} has no file ${value.file}`);
 }
