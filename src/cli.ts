@@ -52,6 +52,7 @@ type Project = () => string;
 type Run = (action: Action) => Promise<void>;
 
 const json = () => new Option('--json', 'print one JSON document');
+const target = () => new Option('--target <target>', 'where the system runs').choices(['local', 'kubernetes']);
 const settings = () =>
   new Option('--set <key=value>', 'an answer, as in dsp.yaml (repeat)').argParser(collect).default([], 'none');
 
@@ -88,25 +89,16 @@ function addPlanning(program: Command, project: Project, run: Run): void {
 }
 
 function addRunning(program: Command, project: Project, run: Run): void {
-  program
-    .command('deploy')
-    .description('build and start the system on this machine, or change what changed')
-    .option('--scale <fraction>', 'local scale, 0 < scale ≤ 1 (default: what fits)', parseFraction)
-    .addOption(json())
-    .action((o) =>
-      run(async (terminal) => {
-        const { runDeploy } = await import('./commands/deploy.ts');
-        return runDeploy({ ...o, project: project(), json: o.json === true }, terminal);
-      }),
-    );
+  addDeploy(program, project, run);
   program
     .command('status')
     .description('what runs; exit 1 when something does not')
+    .addOption(target())
     .addOption(json())
     .action((o) =>
       run(async (terminal) => {
         const { runStatus } = await import('./commands/status.ts');
-        return runStatus({ project: project(), json: o.json === true }, terminal);
+        return runStatus({ ...o, project: project(), json: o.json === true }, terminal);
       }),
     );
   program
@@ -115,6 +107,7 @@ function addRunning(program: Command, project: Project, run: Run): void {
     .description('the logs of what runs')
     .option('-f, --follow', 'go on until Ctrl-C', false)
     .option('-n, --lines <count>', 'last lines of each log', parseCount, 50)
+    .addOption(target())
     .action((part: string | undefined, o) =>
       run(async (terminal) => {
         const { runLogs } = await import('./commands/logs.ts');
@@ -126,11 +119,48 @@ function addRunning(program: Command, project: Project, run: Run): void {
     .command('destroy')
     .description('stop everything that the project started, and delete its data')
     .option('--keep-data', 'keep what the engines stored', false)
+    .addOption(target())
+    .option('--context <name>', 'kubernetes: of kubectl (default: the last deployment’s)')
+    .option('--namespace <name>', 'kubernetes: (default: the last deployment’s)')
+    .option('--unlock', 'kubernetes: take away the lock of a run that died elsewhere', false)
     .addOption(json())
     .action((o) =>
       run(async (terminal) => {
         const { runDestroy } = await import('./commands/destroy.ts');
-        return runDestroy({ ...o, project: project(), json: o.json === true }, terminal);
+        return runDestroy({ ...o, kubernetes: o, project: project(), json: o.json === true }, terminal);
+      }),
+    );
+}
+
+function addDeploy(program: Command, project: Project, run: Run): void {
+  program
+    .command('deploy')
+    .description('build and start the system on this machine, or change what changed')
+    .option('--scale <fraction>', 'local scale, 0 < scale ≤ 1 (default: what fits)', parseFraction)
+    .addOption(
+      new Option('--instruments <reach>', 'what faults can reach; a bench that needs more sees to it').choices([
+        'none',
+        'network',
+        'clock',
+      ]),
+    )
+    .addOption(target().default('local'))
+    .option('--context <name>', 'kubernetes: of kubectl (default: the last deployment’s, else the current one)')
+    .option('--namespace <name>', 'kubernetes: made when it is not there (default: the project’s name)')
+    .option('--preview', 'kubernetes: show what would change', false)
+    .addOption(
+      new Option('--image <program=ref>', 'kubernetes: image of a bundle or engine (repeat)')
+        .argParser(collect)
+        .default([], 'built here'),
+    )
+    .option('--registry <prefix>', 'kubernetes: where built images are pushed')
+    .option('--overcommit <factor>', 'kubernetes: request the planned CPU and memory divided by this', parseFactor)
+    .option('--unlock', 'kubernetes: take away the lock of a run that died elsewhere', false)
+    .addOption(json())
+    .action((o) =>
+      run(async (terminal) => {
+        const { runDeploy } = await import('./commands/deploy.ts');
+        return runDeploy({ ...o, kubernetes: o, project: project(), json: o.json === true }, terminal);
       }),
     );
 }
@@ -146,8 +176,13 @@ function addBench(program: Command, project: Project, run: Run): void {
       new Option('--arrivals <process>', 'how requests arrive').choices(['poisson', 'constant']).default('poisson'),
     )
     .addOption(
-      new Option('--fault <kind:part.role>', 'kill or pause, e.g. kill:store.primary (repeat)').argParser(collect),
+      new Option('--fault <fault>', 'e.g. kill:store.primary, latency:store.primary,ms=50 (repeat)').argParser(collect),
     )
+    .option('--draw <count>', 'let the seed draw so many of the faults', parseCount)
+    .addOption(
+      new Option('--seeds <seeds>', 'a campaign: 20, or 5..9; run again, it goes on').argParser(parseSeedRange),
+    )
+    .option('--fresh', 'with --seeds: begin anew', false)
     .option('--no-faults', 'load only')
     .option('--rate <factor>', 'multiply the planned rates', parsePositive)
     .option('--workers <count>', 'generator threads', parseCount)
@@ -155,19 +190,21 @@ function addBench(program: Command, project: Project, run: Run): void {
     .addOption(json())
     .action((o) =>
       run(async (terminal) => {
+        const { duration, warmup, fault, faults, seeds, fresh, ...rest } = o;
+        const options = {
+          ...rest,
+          project: project(),
+          json: o.json === true,
+          ...(duration === undefined ? {} : { durationMs: duration * 1000 }),
+          ...(warmup === undefined ? {} : { warmupMs: warmup * 1000 }),
+          ...(faults === false ? { faults: 'none' } : fault === undefined ? {} : { faults: fault }),
+        };
+        if (seeds !== undefined) {
+          const { runCampaign } = await import('./commands/campaign.ts');
+          return runCampaign({ ...options, seeds, fresh }, terminal);
+        }
         const { runBench } = await import('./commands/bench.ts');
-        const { duration, warmup, fault, faults, ...rest } = o;
-        return runBench(
-          {
-            ...rest,
-            project: project(),
-            json: o.json === true,
-            ...(duration === undefined ? {} : { durationMs: duration * 1000 }),
-            ...(warmup === undefined ? {} : { warmupMs: warmup * 1000 }),
-            ...(faults === false ? { faults: 'none' } : fault === undefined ? {} : { faults: fault }),
-          },
-          terminal,
-        );
+        return runBench(options, terminal);
       }),
     );
 }
@@ -273,7 +310,14 @@ function parseNumber(text: string, valid: (value: number) => boolean, expected: 
 }
 
 const parseFraction = (text: string) => parseNumber(text, (v) => v > 0 && v <= 1, 'a number above 0, at most 1');
+const parseFactor = (text: string) => parseNumber(text, (v) => v >= 1 && v <= 1000, 'a number from 1 to 1000');
 const parseSeconds = (text: string) => parseNumber(text, (v) => v > 0 && v <= 86_400, 'seconds above 0, at most 86400');
 const parseCount = (text: string) =>
   parseNumber(text, (v) => Number.isInteger(v) && v >= 0 && v < 2 ** 31, 'a whole number');
+/** The words only: what they mean is the campaign's, which is not loaded for `--help`. */
+function parseSeedRange(text: string): string {
+  if (/^(\d{1,9}\.\.)?\d{1,9}$/.test(text)) return text;
+  throw new InvalidArgumentError('expected a number of seeds, or first..last');
+}
+
 const parsePositive = (text: string) => parseNumber(text, (v) => v > 0 && v <= 1000, 'a number above 0, at most 1000');

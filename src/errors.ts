@@ -119,6 +119,12 @@ export const catalogue = {
       `no ${program} ≥ ${minimum} on PATH${found.length === 0 ? '' : ` (found ${found.join(', ')})`}`,
     mend: () => 'get it with `dsp doctor --fix`',
   }),
+  'env.no-faketime': entry<Record<string, never>>({
+    exitCode: 4,
+    meaning: 'A fault steps a clock, and libfaketime, which that takes, is not installed.',
+    what: () => 'no clock can be stepped: libfaketime is not installed',
+    mend: () => 'install it (Debian, Ubuntu: `apt-get install libfaketime`), or leave the clock faults out',
+  }),
   'env.ports-taken': entry<{ needed: number; from: number; to: number }>({
     exitCode: 4,
     meaning: 'There are not enough free ports on 127.0.0.1 below the ephemeral range.',
@@ -136,6 +142,12 @@ export const catalogue = {
     meaning: 'The record of what runs is damaged.',
     what: ({ reason }) => `the record of what runs cannot be read: ${reason}`,
     mend: () => 'run `dsp destroy`, which finds the processes without it, then `dsp deploy`',
+  }),
+  'deploy.secrets-unreadable': entry<{ reason: string }>({
+    exitCode: 1,
+    meaning: 'The file with the secrets of the deployment is damaged.',
+    what: ({ reason }) => `the secrets of the deployment cannot be read: ${reason}`,
+    mend: () => 'stop it with `dsp destroy --keep-data`, remove that file, then `dsp deploy` makes new secrets',
   }),
   'deploy.none': entry({
     exitCode: 1,
@@ -181,6 +193,107 @@ export const catalogue = {
     mend: () => 'end them as their owner or as root, then run `dsp destroy` again',
   }),
 
+  // deploy on Kubernetes: src/deploy/kubernetes
+  'kubernetes.no-kubectl': entry({
+    exitCode: 4,
+    meaning: 'The Kubernetes target needs kubectl, and it is not on PATH.',
+    what: () => 'kubectl is not on PATH',
+    mend: () => 'install it (https://kubernetes.io/docs/tasks/tools), then look with `dsp doctor --target kubernetes`',
+  }),
+  'kubernetes.no-pulumi': entry<{ problem: string | null }>({
+    exitCode: 4,
+    meaning: 'The Kubernetes target needs the Pulumi CLI, and it is not on PATH or too old.',
+    what: ({ problem }) => (problem === null ? 'pulumi is not on PATH' : `pulumi cannot be used: ${problem}`),
+    mend: () => 'install it (https://www.pulumi.com/docs/install), then look with `dsp doctor --target kubernetes`',
+  }),
+  'kubernetes.no-context': entry<{ given: string; contexts: readonly string[] }>({
+    exitCode: 4,
+    meaning: 'kubectl knows no context of that name, or none at all.',
+    what: ({ given, contexts }) =>
+      `${given === '' ? 'kubectl has no current context' : `kubectl has no context ${JSON.stringify(given)}`}` +
+      (contexts.length === 0 ? ', nor any other' : `; it has ${contexts.join(', ')}`),
+    mend: ({ contexts }) =>
+      contexts.length === 0 ? 'point KUBECONFIG at the cluster’s file' : `give --context ${contexts[0]}`,
+  }),
+  'kubernetes.unreachable': entry<{ context: string; problem: string }>({
+    exitCode: 4,
+    meaning: 'The cluster does not answer.',
+    what: ({ context, problem }) => `the cluster of context ${context} does not answer: ${problem}`,
+    mend: ({ context }) => `start it, or look with \`kubectl --context ${context} version\`; --context names another`,
+  }),
+  'kubernetes.no-rights': entry<{ namespace: string; missing: readonly string[] }>({
+    exitCode: 4,
+    meaning: 'The cluster does not allow what a deployment does.',
+    what: ({ namespace, missing }) => `in namespace ${namespace} you may not: ${missing.join(', ')}`,
+    mend: ({ namespace }) =>
+      `ask the cluster's administrator for a role with these rights in ${namespace}, or give another --namespace`,
+  }),
+  'kubernetes.refused': entry<{ problem: string }>({
+    exitCode: 5,
+    meaning: 'The cluster refused a request.',
+    what: ({ problem }) => `the cluster refused: ${problem}`,
+    mend: () => 'mend what it says, then run the same command again',
+  }),
+  'kubernetes.passphrase': entry<{ stack: string; path: string | null }>({
+    exitCode: 4,
+    meaning: "The stack's secrets cannot be read with this passphrase.",
+    what: ({ stack }) => `the passphrase does not open the stack ${stack}`,
+    mend: ({ path }) =>
+      path === null
+        ? 'set PULUMI_CONFIG_PASSPHRASE to the one that it was made with'
+        : `set PULUMI_CONFIG_PASSPHRASE to the one that it was made with, or put it into ${path}`,
+  }),
+  'kubernetes.locked': entry<{ holder: string; stack: string }>({
+    exitCode: 1,
+    meaning: 'Another run is changing the same stack, or one that died left its lock.',
+    what: ({ holder, stack }) => `the stack ${stack} is locked by ${holder}`,
+    mend: () => 'wait for it; if it is dead, run the same command with --unlock',
+  }),
+  'kubernetes.no-builder': entry<{ bundles: readonly string[] }>({
+    exitCode: 4,
+    meaning: 'Images are to be built, and there is neither docker nor buildah.',
+    what: ({ bundles }) => `neither docker nor buildah is on PATH to build ${bundles.join(', ')}`,
+    mend: ({ bundles }) => `install one, or name images: ${bundles.map((bundle) => `--image ${bundle}=…`).join(' ')}`,
+  }),
+  'kubernetes.image-failed': entry<{ step: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'Building or pushing an image failed.',
+    what: ({ step, lines }) => `\`${step}\` failed${quote(lines)}`,
+    mend: () => 'mend what it says, then run `dsp deploy --target kubernetes` again',
+  }),
+  'kubernetes.not-ready': entry<{
+    resource: string;
+    others: readonly string[];
+    causes: readonly string[];
+    events: readonly string[];
+    pod: string | null;
+    lines: readonly string[];
+    namespace: string;
+  }>({
+    exitCode: 5,
+    meaning: 'A resource on Kubernetes was refused or did not become ready; its events and last log lines are shown.',
+    what: ({ resource, others, causes, events, lines }) =>
+      `${resource} did not come up: ${causes.join('; ')}` +
+      (others.length === 0 ? '' : ` (nor did ${others.join(', ')})`) +
+      (events.length === 0 ? '' : `\n  events:${quote(events)}`) +
+      (lines.length === 0 ? '' : `\n  its last log lines:${quote(lines)}`),
+    mend: ({ pod, namespace }) =>
+      `mend that, then run \`dsp deploy --target kubernetes\` again, which goes on from here` +
+      (pod === null ? '' : `; more with \`kubectl --namespace ${namespace} describe pod ${pod}\``),
+  }),
+  'kubernetes.pulumi-failed': entry<{ problem: string }>({
+    exitCode: 5,
+    meaning: "The project's Pulumi program or Pulumi itself failed.",
+    what: ({ problem }) => `pulumi failed: ${problem}`,
+    mend: () => 'mend what it says, then run `dsp deploy --target kubernetes` again, which goes on from here',
+  }),
+  'kubernetes.which-target': entry({
+    exitCode: 2,
+    meaning: 'Both targets hold a deployment of this project, and none was named.',
+    what: () => 'the project is deployed on this machine and on Kubernetes',
+    mend: () => 'give --target local or --target kubernetes',
+  }),
+
   // bench: src/bench
   'bench.no-deployment': entry<{ project: string; missing: string }>({
     exitCode: 4,
@@ -212,6 +325,12 @@ export const catalogue = {
     what: ({ given, known }) =>
       `${JSON.stringify(given)} is no fault; it is <kind>:<part>.<role>, here one of ${known.join(', ')}`,
     mend: ({ nearest, known }) => `give --fault ${nearest ?? known[0] ?? 'kill:<part>.<role>'}`,
+  }),
+  'bench.fault-parameter': entry<{ given: string; problem: string }>({
+    exitCode: 2,
+    meaning: 'A fault has a parameter that it does not take, or a value that the parameter does not.',
+    what: ({ given, problem }) => `the fault ${JSON.stringify(given)} ${problem}`,
+    mend: () => 'give it as <kind>:<part>.<role>,<parameter>=<value>; the README lists the parameters of each kind',
   }),
   'bench.fault-not-healed': entry<{ kind: string; instance: string; seen: string }>({
     exitCode: 5,

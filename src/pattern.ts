@@ -7,6 +7,7 @@ export type * from '../stacks/topology.ts';
 export type * from './bench/workload.ts';
 export type * from './checkers/invariant.ts';
 export type { Instance } from './deploy/deployment.ts';
+export type { FaultKind } from './requirements/faults.ts';
 export type { ConsistencyLevel, Interval, OperationsEffort, Requirements } from './requirements/requirements.ts';
 
 /** Where a figure comes from: a documented guess, someone's publication, or a measurement on the user's system. */
@@ -58,6 +59,8 @@ export interface Guarantees {
   readonly failoverLossMs: number;
   /** How long a key is unavailable when its machine is lost. */
   readonly failoverMs: number;
+  /** Nobody on the network can read or change what is said. */
+  readonly encrypted: boolean;
 }
 
 /** Who asks a capability for what. The user's own use is a demand too, `from: 'user'`. */
@@ -80,6 +83,8 @@ export interface Demand {
   readonly p99Ms: number;
   /** Processes that connect, each to every server; 1 unless given. */
   readonly clients?: number;
+  /** What it does there, so that it may do no more: prefixes of its keys, and the commands that its scripts call. */
+  readonly uses?: { readonly keyPrefixes: readonly string[]; readonly scriptCommands: readonly string[] };
   /** Each named guarantee must be met: booleans and names equal, `replicas` at least, the *Ms at most. */
   readonly guarantees: Partial<Guarantees>;
 }
@@ -223,9 +228,14 @@ export interface Pattern<S extends Json = Json> {
   local(sizing: S, scale: number): S;
   /** What one machine must have to run this sizing, by which the local scale is chosen. */
   footprint(sizing: S): { readonly cpus: number; readonly memoryMiB: number };
+  /**
+   * What can be added and taken away while it serves, by name: from a sizing and how many more (0: as many as make a
+   * difference) the sizing then; null where it cannot be. `--fault scale:<part>.<name>` does so under load.
+   */
+  readonly scales?: Readonly<Record<string, (sizing: S, by: number) => S | null>>;
   topology(part: PartContext<S>): Topology;
-  /** By capability provided. */
-  connect(part: PartContext<S>, guarantees: Guarantees): Readonly<Record<string, Binding>>;
+  /** By capability provided, for the part called `consumer`. */
+  connect(part: PartContext<S>, guarantees: Guarantees, consumer: string): Readonly<Record<string, Binding>>;
   files(part: PartContext<S>): readonly PartFile[];
   /** `[file relative to templates/<pattern>/, default export class or function]` and its JSON arguments: the Pulumi component of the part. */
   stack(part: PartContext<S>): {

@@ -1,6 +1,6 @@
 /** The only owner of chance in src: everything else is given a seeded {@link Random}. */
 
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 
 export interface Random {
   /** Uniform in [0, 1). */
@@ -29,6 +29,11 @@ export function seededRandom(seed: number): Random {
 /** A seed nobody chose, to be printed so that the run can be repeated. */
 export function freshSeed(): number {
   return randomInt(2 ** 31);
+}
+
+/** A secret nobody can guess: that many random bytes in hex. */
+export function randomToken(bytes: number): string {
+  return randomBytes(bytes).toString('hex');
 }
 
 /** FNV-1a over UTF-16 code units, 32 bits. */

@@ -5,29 +5,50 @@ import { Deployment } from '@pulumi/kubernetes/apps/v1/deployment.js';
 import { StatefulSet } from '@pulumi/kubernetes/apps/v1/statefulSet.js';
 import { Service } from '@pulumi/kubernetes/core/v1/service.js';
 import { PodDisruptionBudget } from '@pulumi/kubernetes/policy/v1/podDisruptionBudget.js';
-import { ComponentResource, type ComponentResourceOptions, type CustomResourceOptions } from '@pulumi/pulumi';
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  type CustomResourceOptions,
+  type Resource,
+} from '@pulumi/pulumi';
 import { configFiles } from './config-files.ts';
-import { ingressPolicy } from './network-policy.ts';
-import { hasStableNames, labelsOf, podSpec } from './pod.ts';
+import { allow } from './network-policy.ts';
+import { hasStableNames, labelsOf, podSpec, valuesOf } from './pod.ts';
+import { composedSecretFiles, secretsDigest } from './secrets.ts';
 import type { Target } from './target.ts';
 import type { ProcessSet } from './topology.ts';
+import { referencedSecrets } from './values.ts';
+
+/** A container beside those of the topology that only Kubernetes needs: it restarts on its own. */
+export type Companion = (set: ProcessSet, target: Target) => types.input.core.v1.Container;
+
+export interface ProcessSetArgs {
+  readonly set: ProcessSet;
+  readonly target: Target;
+  /** What is there before its pods start. */
+  readonly after: readonly Resource[];
+  readonly companion?: Companion;
+}
 
 export class ProcessSetComponent extends ComponentResource {
   /** `http://host:port` inside the cluster of the exposed port; undefined when nothing is exposed. */
   readonly url: string | undefined;
 
-  constructor(set: ProcessSet, target: Target, options: ComponentResourceOptions = {}) {
+  constructor(args: ProcessSetArgs, options: ComponentResourceOptions = {}) {
+    const { set, target } = args;
     super('dsp:stacks:ProcessSet', set.id, {}, options);
-    const child = { parent: this };
+    const child = { parent: this, dependsOn: [...target.ground] };
     const stable = hasStableNames(set, target.peers);
     const files = configFiles(set, target, child);
-    const template = podTemplate(set, target, files?.name);
-    const afterFiles = { ...child, dependsOn: files ? [files.configMap] : [] };
-    if (stable) statefulSet(set, target, template, afterFiles);
-    else deployment(set, target, template, afterFiles);
+    const secretFiles = composedSecretFiles(set, target, child);
+    const template = podTemplate(args, files?.name);
+    const around = [files?.configMap, secretFiles].filter((resource) => resource !== undefined);
+    const afterAll = { parent: this, dependsOn: [...target.ground, ...args.after, ...around] };
+    if (stable) statefulSet(set, target, template, afterAll);
+    else deployment(set, target, template, afterAll);
     const reachedBy = services(set, target, stable, child);
     if (set.replicas > 1) disruptionBudget(set, target, child);
-    ingressPolicy(set, target, child);
+    allow(set, set, target, child);
     const exposed = set.ports.find((port) => port.exposed);
     this.url = exposed && `http://${reachedBy}.${target.namespace}.svc:${exposed.containerPort}`;
     this.registerOutputs({ url: this.url });
@@ -35,13 +56,29 @@ export class ProcessSetComponent extends ComponentResource {
 }
 
 function podTemplate(
-  set: ProcessSet,
-  target: Target,
+  { set, target, companion }: ProcessSetArgs,
   configMap: string | undefined,
 ): types.input.core.v1.PodTemplateSpec {
   const labels = labelsOf(set, target);
   const spread = set.spread && set.replicas > 1 ? apart(labels) : {};
-  return { metadata: { labels }, spec: { ...podSpec(set, target, configMap), ...spread } };
+  const spec = podSpec(set, target, configMap);
+  const beside = companion === undefined ? {} : { containers: [...containersOf(spec), companion(set, target)] };
+  return { metadata: { labels, ...secretAnnotation(set, target) }, spec: { ...spec, ...spread, ...beside } };
+}
+
+function containersOf(spec: types.input.core.v1.PodSpec): types.input.core.v1.Container[] {
+  return spec.containers as types.input.core.v1.Container[];
+}
+
+/** A program reads its secrets when it starts: other texts roll the pods. */
+function secretAnnotation(set: ProcessSet, target: Target): Pick<types.input.meta.v1.ObjectMeta, 'annotations'> {
+  const digest = secretsDigest(secretNames(set), target);
+  return digest === undefined ? {} : { annotations: { 'dsp/secrets': digest } };
+}
+
+function secretNames(set: ProcessSet): readonly string[] {
+  const names = [...valuesOf(set), ...(set.secretFiles ?? []).map(({ text }) => text)].flatMap(referencedSecrets);
+  return [...new Set(names)].sort();
 }
 
 /** On different machines and in different zones where there are some; a small cluster still takes them all. */
@@ -83,7 +120,9 @@ function statefulSet(
     template,
     volumeClaimTemplates: claims,
   };
-  new StatefulSet(set.id, { metadata: metadata(set, target), spec }, options);
+  // Kubernetes would take the whole set down to change the size that is asked for; claims are enlarged one by one.
+  const ignoreChanges = ['spec.volumeClaimTemplates'];
+  new StatefulSet(set.id, { metadata: metadata(set, target), spec }, { ...options, ignoreChanges });
 }
 
 function deployment(

@@ -3,8 +3,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Config, type Resource } from '@pulumi/pulumi';
-import type { ProcessSet, Program, Topology } from './topology.ts';
+import { Namespace } from '@pulumi/kubernetes/core/v1/namespace.js';
+import { Config, type Output, type Resource, secret } from '@pulumi/pulumi';
+import { defaultPolicies } from './network-policy.ts';
+import type { ProcessSet, Topology } from './topology.ts';
+
+/** By the name of a secret and the key of a text. */
+export type SecretTexts = Record<string, Record<string, string>>;
 
 export interface Target {
   /** Of the project; first in the names of its images. */
@@ -18,18 +23,25 @@ export interface Target {
   readonly tag: string;
   /** Absent: the cluster's default storage class. */
   readonly storageClass?: string;
-  /** By job: `host:port,…` of replicas that this update takes away; the job moves their data off first. */
-  readonly leaving: Readonly<Record<string, string>>;
+  /**
+   * What was planned ÷ what is requested, of CPU and memory: above 1 the system fits a smaller cluster, and has to share
+   * when all of it is busy at once. Limits stay as planned.
+   */
+  readonly overcommit: number;
+  readonly secrets: Output<SecretTexts>;
   /** The content of a project's file; the path is relative to the project's root. */
   files(path: string): string;
   /** Every process set of the system, so that a reference to another part resolves. */
   readonly peers: readonly ProcessSet[];
+  /** What everything else waits for: the namespace, where the program makes it. */
+  readonly ground: readonly Resource[];
   /** What is declared so far, by the id of a process set or job: `dependsOn` waits for these. */
   readonly started: Map<string, Resource>;
 }
 
-export interface TargetOptions extends Partial<Omit<Target, 'peers' | 'started' | 'project'>> {
+export interface TargetOptions extends Partial<Omit<Target, 'peers' | 'started' | 'project' | 'secrets'>> {
   readonly files: Target['files'];
+  readonly secrets?: SecretTexts;
 }
 
 /** A target from plain values; `project` is the default namespace. */
@@ -38,8 +50,10 @@ export function makeTarget(project: string, topologies: readonly Topology[], opt
     namespace: project,
     images: {},
     tag: 'dev',
-    leaving: {},
+    overcommit: 1,
+    ground: [],
     ...options,
+    secrets: secret<SecretTexts>(options.secrets ?? {}) as Output<SecretTexts>,
     project,
     peers: topologies.flatMap((topology) => topology.processSets),
     started: new Map(),
@@ -47,32 +61,45 @@ export function makeTarget(project: string, topologies: readonly Topology[], opt
 }
 
 /**
- * The target that Pulumi's configuration describes: `namespace`, `images`, `registry`, `tag`, `storageClass` and
- * `leaving`, all optional. `moduleUrl` is the program's import.meta.url; files are read from the project around it.
+ * The target that Pulumi's configuration describes: `namespace`, `createNamespace`, `images`, `registry`, `tag`,
+ * `storageClass`, `overcommit` and the secret `secrets`, all optional as long as the topologies name no secret.
+ * `moduleUrl` is the program's import.meta.url; files are read from the project around it. Declares the namespace, if it
+ * is to be made, and what forbids in it all traffic that no part allows.
  */
 export function configuredTarget(project: string, moduleUrl: string, topologies: readonly Topology[]): Target {
   const config = new Config(project);
   const registry = config.get('registry');
   const storageClass = config.get('storageClass');
   const root = projectRoot(moduleUrl);
-  return makeTarget(project, topologies, {
-    namespace: config.get('namespace') ?? project,
+  const namespace = config.get('namespace') ?? project;
+  const settings = {
+    namespace,
     images: config.getObject<Record<string, string>>('images') ?? {},
     tag: config.get('tag') ?? 'dev',
-    leaving: config.getObject<Record<string, string>>('leaving') ?? {},
+    overcommit: config.getNumber('overcommit') ?? 1,
     ...(registry === undefined ? {} : { registry }),
     ...(storageClass === undefined ? {} : { storageClass }),
-    files: (path) => readFileSync(join(root, path), 'utf8'),
-  });
+    files: (path: string) => readFileSync(join(root, path), 'utf8'),
+  };
+  const ground = config.getBoolean('createNamespace') === true ? [ownNamespace(project, namespace)] : [];
+  const target = { ...makeTarget(project, topologies, { ...settings, ground }), secrets: configuredSecrets(config) };
+  defaultPolicies(target);
+  return target;
 }
 
-/** The image of a program: the override, else the engine's own, else `<registry>/<project>/<bundle>:<tag>`. */
-export function imageOf(program: Program, target: Target): string {
-  const override = target.images[program.kind === 'engine' ? program.program : program.bundle];
-  if (override !== undefined) return override;
-  if (program.kind === 'engine') return program.image;
-  const prefix = target.registry === undefined ? '' : `${target.registry}/`;
-  return `${prefix}${target.project}/${program.bundle}:${target.tag}`;
+function configuredSecrets(config: Config): Target['secrets'] {
+  const found = config.getSecretObject<SecretTexts>('secrets');
+  return (found ?? secret<SecretTexts>({})) as Output<SecretTexts>;
+}
+
+/** A namespace that admits only pods of the strictest of Kubernetes' standards. */
+function ownNamespace(project: string, name: string): Namespace {
+  const labels = {
+    'app.kubernetes.io/part-of': project,
+    'pod-security.kubernetes.io/enforce': 'restricted',
+    'pod-security.kubernetes.io/warn': 'restricted',
+  };
+  return new Namespace('namespace', { metadata: { name, labels } });
 }
 
 /** The program runs as it is or bundled into dist/: the root is the folder above it that holds plan.json. */

@@ -14,16 +14,70 @@ export type Value =
   | { readonly addressesOf: string; readonly port: string; readonly separator?: string }
   /** This replica's own port of that name. */
   | { readonly ownPort: string }
-  /** The host that others reach this replica by. */
+  /**
+   * The port that others reach this replica's port of that name by: its own, or that of what a target puts before it.
+   * `beside`: of the port that `alsoReserveOffset` reserves beside it.
+   */
+  | { readonly reachedPort: string; readonly beside?: true }
+  /** The host that others reach this replica by; on Kubernetes its address, which changes when it starts anew. */
   | { readonly ownHost: true }
+  /** A name of this replica that stays the same for as long as it is wanted, and by which others reach it. */
+  | { readonly ownName: true }
+  /** What to listen on so that others reach this replica by all of its addresses. */
+  | { readonly listenHost: true }
   /** 0-based number of this replica within its set. */
   | { readonly ownOrdinal: true }
   /** Absolute path of this replica's volume of that name. */
   | { readonly volume: string }
   /** Absolute path at which a file of the process's `files` is readable; the name is {@link MountedFile.name}. */
   | { readonly file: string }
+  | SecretText
+  /** `host:port` at which a sidecar of this process set answers: always on this replica's own loopback. */
+  | { readonly sidecar: string; readonly port: string }
   /** Parts joined without a separator. */
   | { readonly concat: readonly Value[] };
+
+/**
+ * A secret of the deployment. Its target makes it at the first deployment and keeps it, readable by nobody else, until
+ * the deployment is destroyed with its data; neither plan nor project ever holds it.
+ */
+export interface Secret {
+  /** Unique in the system; `<part>-<what for>`, [a-z][a-z0-9-]*. A Kubernetes Secret has this name and the texts as its keys. */
+  readonly name: string;
+  readonly part: string;
+  readonly content: SecretContent;
+}
+
+export type SecretContent =
+  /** 256 random bits as 64 hex digits: `password`; `sha256` is the SHA-256 of those digits, in hex. */
+  | { readonly kind: 'password' }
+  /**
+   * A certificate authority of its own and a certificate by it, for servers and clients, with `serverName` as its only
+   * DNS name: `ca.crt`, `tls.crt`, `tls.key`, in PEM (the keys that cert-manager uses).
+   */
+  | { readonly kind: 'certificate'; readonly serverName: string };
+
+export type SecretKey = 'password' | 'sha256' | 'ca.crt' | 'tls.crt' | 'tls.key';
+
+/**
+ * One text of a secret, of this part or another. It may stand in `env` and `access` as a whole value, and anywhere in
+ * the text of a secret file; never in `args`, which everybody on the machine can read.
+ */
+export interface SecretText {
+  readonly secret: string;
+  readonly key: SecretKey;
+}
+
+/**
+ * A file that holds secrets. Its text consists of strings and secret texts, joined. Only the process reads it; its path
+ * is what `{ file: name }` stands for, as with `files`, and names are unique over both.
+ */
+export interface SecretFile {
+  readonly name: string;
+  /** The last part of the path: `users.conf`. */
+  readonly fileName: string;
+  readonly text: Value;
+}
 
 export interface Port {
   readonly name: string;
@@ -49,8 +103,13 @@ export interface MountedFile {
 export type Probe =
   | { readonly kind: 'http'; readonly port: string; readonly path: string }
   | { readonly kind: 'tcp'; readonly port: string }
-  /** Redis' `PING` answered by `PONG`. */
-  | { readonly kind: 'redis'; readonly port: string };
+  /** Redis' `PING` answered by `PONG`, without a user or password. */
+  | {
+      readonly kind: 'redis';
+      readonly port: string;
+      /** The server speaks TLS: trust the authority in the secret file `ca`, and expect `serverName`. */
+      readonly tls?: { readonly ca: string; readonly serverName: string };
+    };
 
 /** What runs: an engine by its program name, or a service of the project by its workspace folder. */
 export type Program =
@@ -80,6 +139,14 @@ export interface ProcessSet {
   readonly ports: readonly Port[];
   readonly volumes: readonly Volume[];
   readonly files: readonly MountedFile[];
+  readonly secretFiles?: readonly SecretFile[];
+  /**
+   * What somebody who looks into these processes from outside needs, by name: the bench's invariants get it, completed,
+   * with each instance. Strings and secret texts; a target keeps it no other way than its secrets.
+   */
+  readonly access?: Readonly<Record<string, Value>>;
+  /** Processes beside each replica, which share its network and its fate. */
+  readonly sidecars?: readonly Sidecar[];
   /** Ready for traffic. */
   readonly readiness: Probe;
   /** Alive; absent means that only the process's end counts. */
@@ -93,10 +160,28 @@ export interface ProcessSet {
 }
 
 /**
+ * One process beside each replica of a set: on Kubernetes a container of the same pod that starts first and stops last,
+ * on the local target a process of its own. What it does for the replica it does on loopback, at `{ sidecar, port }`; its
+ * health may be asked for from outside. `ownPort` and the like in it are its own.
+ */
+export interface Sidecar {
+  /** Unique within the set. */
+  readonly name: string;
+  readonly program: Program;
+  readonly args: readonly Value[];
+  readonly env: Readonly<Record<string, Value>>;
+  readonly ports: readonly Port[];
+  readonly readiness: Probe;
+  readonly stop: ProcessSet['stop'];
+  readonly resources: Resources;
+}
+
+/**
  * A program that runs to its end, and brings the running engines to the state that the topology describes
  * (forms a cluster, moves slots). Idempotent: a target runs it on every deployment that changed a process set it
  * depends on, before processes that are no longer wanted stop. Those are listed in the environment variable named by
- * `leavingEnv`, as `host:port` joined by commas.
+ * `leavingEnv`, as `host:port` joined by commas; or it is `*`, where the target knows only who is wanted: then whoever
+ * else the engines count as one of them is to leave, and where nobody is, or nothing runs yet, there is nothing to do.
  */
 export interface Job {
   readonly id: string;
@@ -112,4 +197,5 @@ export interface Job {
 export interface Topology {
   readonly processSets: readonly ProcessSet[];
   readonly jobs: readonly Job[];
+  readonly secrets?: readonly Secret[];
 }

@@ -5,6 +5,7 @@ import type { ProcessSet, Value } from './topology.ts';
 /** Variables that every container gets, which `$(…)` in its arguments and environment refers to. */
 export const podIp = 'DSP_POD_IP';
 export const podIndex = 'DSP_POD_INDEX';
+export const podName = 'DSP_POD_NAME';
 
 export const volumePath = (name: string) => `/var/lib/dsp/${name}`;
 export const filesPath = '/etc/dsp';
@@ -14,25 +15,48 @@ export function filePath(file: { readonly name: string; readonly path: string })
   return `${filesPath}/${file.name}/${file.path.split('/').at(-1)}`;
 }
 
+export const secretFilesPath = '/etc/dsp-secret';
+
+export function secretFilePath(file: { readonly name: string; readonly fileName: string }): string {
+  return `${secretFilesPath}/${file.name}/${file.fileName}`;
+}
+
+/** The process whose value it is. A sidecar's is itself, with the volumes and files of its set. */
+export type Owner = Pick<ProcessSet, 'id' | 'ports' | 'volumes' | 'files'> &
+  Pick<Partial<ProcessSet>, 'secretFiles' | 'sidecars'> & {
+    /** Whether each replica has a DNS name of its own. */
+    readonly stable: boolean;
+  };
+
 /** What a value can refer to: the process that holds it, and every set of the system. */
 export interface Scope {
-  readonly owner: Pick<ProcessSet, 'id' | 'ports' | 'volumes' | 'files'>;
+  readonly owner: Owner;
   readonly peers: readonly ProcessSet[];
   readonly namespace: string;
   /** Whether a set's replicas have names of their own. */
   hasStableNames(set: ProcessSet): boolean;
 }
 
-/** Text for `args` or `env[].value`. Throws when a reference names nothing. */
+/** Text for `args` or `env[].value`. Throws when a reference names nothing, and at a secret: that is no text. */
 export function resolveValue(value: Value, scope: Scope): string {
+  const { owner } = scope;
   if (typeof value === 'string') return value.replaceAll('$', () => '$$');
   if ('concat' in value) return value.concat.map((part) => resolveValue(part, scope)).join('');
   if ('addressesOf' in value) return addresses(value, scope);
-  if ('ownPort' in value) return String(containerPort(scope.owner, value.ownPort));
+  if ('ownPort' in value) return String(containerPort(owner, value.ownPort));
+  if ('reachedPort' in value) return String(reachedPort(owner, value));
   if ('ownHost' in value) return `$(${podIp})`;
+  if ('ownName' in value) return owner.stable ? `$(${podName}).${owner.id}.${scope.namespace}.svc` : `$(${podIp})`;
+  // Also loopback, which `kubectl port-forward` comes by.
+  if ('listenHost' in value) return '0.0.0.0';
   if ('ownOrdinal' in value) return `$(${podIndex})`;
-  if ('volume' in value) return volumePath(named(scope.owner.volumes, value.volume, scope.owner.id).name);
-  return filePath(named(scope.owner.files, value.file, scope.owner.id));
+  if ('sidecar' in value) {
+    return `127.0.0.1:${containerPort(named(owner.sidecars ?? [], value.sidecar, owner.id), value.port)}`;
+  }
+  if ('secret' in value) throw new Error(`${owner.id}: ${JSON.stringify(value)} is no text here`);
+  if ('volume' in value) return volumePath(named(owner.volumes, value.volume, owner.id).name);
+  const secretFile = owner.secretFiles?.find(({ name }) => name === value.file);
+  return secretFile === undefined ? filePath(named(owner.files, value.file, owner.id)) : secretFilePath(secretFile);
 }
 
 /** Whether the text needs the replica's number, which only a stateful set gives. */
@@ -48,8 +72,27 @@ export function referencedSets(value: Value): readonly string[] {
   return 'addressesOf' in value ? [value.addressesOf] : [];
 }
 
-export function containerPort(set: Pick<ProcessSet, 'id' | 'ports'>, name: string): number {
-  return named(set.ports, name, set.id).containerPort;
+/** Names of the secrets whose texts the value holds. */
+export function referencedSecrets(value: Value): readonly string[] {
+  if (typeof value === 'string') return [];
+  if ('concat' in value) return value.concat.flatMap(referencedSecrets);
+  return 'secret' in value ? [value.secret] : [];
+}
+
+export function containerPort(
+  set: Pick<ProcessSet, 'ports'> & { readonly id?: string; readonly name?: string },
+  name: string,
+): number {
+  return named(set.ports, name, set.id ?? set.name ?? '').containerPort;
+}
+
+/** Nothing stands before a container's port. */
+function reachedPort(
+  set: Scope['owner'],
+  { reachedPort: name, beside }: Extract<Value, { reachedPort: string }>,
+): number {
+  const { containerPort, alsoReserveOffset } = named(set.ports, name, set.id);
+  return containerPort + (beside ? (alsoReserveOffset ?? 0) : 0);
 }
 
 /** The replicas' DNS names in order; a set without names of its own has one address, its service's. */

@@ -4,9 +4,12 @@
  * or hangs is passed over for a moment, as a Service or load balancer would.
  */
 
-import type { Clock } from '../clock.ts';
-import { type Answer, Connection, type ConnectionEvents } from './connection.ts';
+import type { Answer, Failure } from './answer.ts';
+import { Connection, type ConnectionEvents } from './connection.ts';
+import type { Exchange } from './exchange.ts';
 import { requestEncoder } from './request-bytes.ts';
+import { HeadReader } from './response-head.ts';
+import { ResponseParser } from './response-parser.ts';
 import type { WorkloadRequest } from './workload.ts';
 
 export interface Target {
@@ -14,30 +17,25 @@ export interface Target {
   readonly port: number;
 }
 
-/** One request on its way. */
-export interface Exchange {
-  readonly request: WorkloadRequest;
-  /** When it is dropped unless a connection was free before. */
-  readonly dropAtMs: number;
-  /** When its bytes were handed to a socket, monotonic ms; null until then. */
-  sentMs: number | null;
-  /** Null when it was dropped. */
-  done(answer: Answer | null): void;
-}
-
 export interface PoolOptions {
   readonly targets: readonly Target[];
   readonly maxConnections: number;
+  /** For an answer, and for a free connection before that. */
   readonly timeoutMs: number;
-  readonly clock: Clock;
+  /** Ms of the shared clock. */
+  readonly now: () => number;
   readonly readBuffer: Buffer;
+  /** How each exchange ended, after `nowMs`; null when it was dropped. */
+  readonly ended: (exchange: Exchange, answer: Answer | Failure | null, nowMs: number) => void;
 }
 
+/** One instance, and its connections. */
 interface Site {
   readonly target: Target;
   readonly encode: (request: WorkloadRequest) => string | Buffer;
+  readonly heads: HeadReader;
   readonly free: Connection[];
-  open: number;
+  readonly open: Set<Connection>;
   downUntilMs: number;
   lastAnswerMs: number;
 }
@@ -51,9 +49,7 @@ export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #sites: readonly Site[];
   readonly #perSite: number;
-  readonly #inFlight = new Map<Connection, { readonly exchange: Exchange; readonly site: Site; tries: number }>();
-  readonly #events: ConnectionEvents;
-  readonly #siteOf = new Map<Connection, Site>();
+  #inFlight = 0;
   #waiting: Exchange[] = [];
   #waitingFrom = 0;
   #turn = 0;
@@ -64,63 +60,62 @@ export class ConnectionPool {
     this.#sites = options.targets.map((target) => ({
       target,
       encode: requestEncoder(`${target.host}:${target.port}`),
+      heads: new HeadReader(),
       free: [],
-      open: 0,
+      open: new Set(),
       downUntilMs: 0,
       lastAnswerMs: Number.NEGATIVE_INFINITY,
     }));
-    this.#events = {
-      sent: (connection) => {
-        const found = this.#inFlight.get(connection);
-        if (found) found.exchange.sentMs = options.clock.monotonicMs();
-      },
-      answered: (connection, answer) => this.#answered(connection, answer),
-      gone: (connection) => this.#gone(connection),
-    };
   }
 
   /** Requests sent and not answered, and waiting ones. */
   get pending(): number {
-    return this.#inFlight.size + this.#waiting.length - this.#waitingFrom;
+    return this.#inFlight + this.#waiting.length - this.#waitingFrom;
   }
 
-  submit(exchange: Exchange): void {
-    if (this.#waitingFrom < this.#waiting.length || !this.#trySend(exchange, 0)) this.#waiting.push(exchange);
+  /** Whether requests wait for a connection. */
+  get crowded(): boolean {
+    return this.#waitingFrom < this.#waiting.length;
+  }
+
+  /** Sends at once, which is `nowMs`, or when a connection is free. */
+  submit(exchange: Exchange, nowMs: number): void {
+    if (this.#waitingFrom < this.#waiting.length || !this.#trySend(exchange, 0, nowMs)) this.#waiting.push(exchange);
   }
 
   /** Ends what is over its time; to be called every few ms. */
   sweep(nowMs: number): void {
-    // In order of sending, so the first that still has time ends the search.
-    for (const connection of [...this.#expired(nowMs)]) connection.timeOut();
+    const { timeoutMs } = this.#options;
+    for (const site of this.#sites) {
+      for (const connection of [...site.open]) {
+        if (connection.inFlight && nowMs - connection.sinceMs >= timeoutMs) connection.timeOut();
+      }
+    }
     while (this.#waitingFrom < this.#waiting.length) {
       const first = this.#waiting[this.#waitingFrom];
-      if (first === undefined || first.dropAtMs > nowMs) break;
+      if (first === undefined || nowMs - first.takenMs < timeoutMs) break;
       this.#waitingFrom += 1;
-      first.done(null);
+      this.#options.ended(first, null, nowMs);
     }
-    this.#serveWaiting();
+    this.#serveWaiting(nowMs);
   }
 
   close(): void {
-    for (const connection of this.#siteOf.keys()) connection.destroy();
-    this.#siteOf.clear();
-  }
-
-  *#expired(nowMs: number): Generator<Connection> {
-    for (const connection of this.#inFlight.keys()) {
-      if (nowMs - connection.sinceMs < this.#options.timeoutMs) return;
-      yield connection;
+    for (const site of this.#sites) {
+      for (const connection of site.open) connection.destroy();
+      site.open.clear();
+      site.free.length = 0;
     }
   }
 
-  #trySend(exchange: Exchange, tries: number): boolean {
-    const nowMs = this.#options.clock.monotonicMs();
+  #trySend(exchange: Exchange, tries: number, nowMs: number): boolean {
     const site = this.#nextSite(nowMs);
     if (site === null) return false;
     const connection = this.#takeConnection(site, nowMs);
     connection.sinceMs = nowMs;
-    this.#inFlight.set(connection, { exchange, site, tries });
-    connection.send(site.encode(exchange.request), exchange.request.method);
+    connection.tries = tries;
+    this.#inFlight += 1;
+    connection.send(exchange, site.encode(exchange.request), nowMs);
     return true;
   }
 
@@ -134,7 +129,7 @@ export class ConnectionPool {
       if (site === undefined) continue;
       const up = site.downUntilMs <= nowMs;
       anyUp ||= up;
-      if (site.free.length === 0 && site.open >= this.#perSite) continue;
+      if (site.free.length === 0 && site.open.size >= this.#perSite) continue;
       if (up) {
         this.#turn = (this.#turn + i + 1) % count;
         return site;
@@ -148,60 +143,52 @@ export class ConnectionPool {
     for (let connection = site.free.pop(); connection; connection = site.free.pop()) {
       if (nowMs - connection.sinceMs < maxIdleMs) return connection;
       connection.destroy();
-      this.#forget(connection, site);
+      site.open.delete(connection);
     }
-    const opened = new Connection(site.target, this.#options.readBuffer, this.#events);
-    site.open += 1;
-    this.#siteOf.set(opened, site);
+    const { readBuffer, now } = this.#options;
+    const events = this.#eventsOf(site);
+    const opened = new Connection({ ...site.target, parser: new ResponseParser(site.heads), readBuffer, now, events });
+    site.open.add(opened);
     return opened;
   }
 
-  #answered(connection: Connection, answer: Answer): void {
-    const found = this.#inFlight.get(connection);
-    if (!found) return;
-    const { exchange, site, tries } = found;
-    const nowMs = this.#options.clock.monotonicMs();
-    this.#inFlight.delete(connection);
-    this.#judgeSite(site, connection, answer, nowMs);
-    if (answer.kind === 'response' && answer.response.keepAlive) {
-      connection.sinceMs = nowMs;
-      site.free.push(connection);
-    }
-    // Nothing was sent on a refused connection, so another instance may have it.
-    const elsewhere = answer.kind === 'refused' && tries + 1 < this.#sites.length;
-    if (!elsewhere || !this.#trySend(exchange, tries + 1)) exchange.done(answer);
-    this.#serveWaiting();
+  #eventsOf(site: Site): ConnectionEvents {
+    return {
+      answered: (connection, exchange, answer) => this.#answered(site, connection, exchange, answer),
+      gone: (connection) => this.#gone(site, connection),
+    };
   }
 
-  #judgeSite(site: Site, connection: Connection, answer: Answer, nowMs: number): void {
-    if (answer.kind === 'response') {
+  #answered(site: Site, connection: Connection, exchange: Exchange, answer: Answer | Failure): void {
+    const nowMs = this.#options.now();
+    this.#inFlight -= 1;
+    if (typeof answer === 'string') judgeSite(site, connection, answer, nowMs);
+    else {
       site.lastAnswerMs = nowMs;
       site.downUntilMs = 0;
-    } else if (answer.kind === 'refused') {
-      site.downUntilMs = nowMs + refusedPauseMs;
-    } else if (answer.kind === 'timeout' && site.lastAnswerMs < connection.sinceMs) {
-      site.downUntilMs = nowMs + hangingPauseMs;
+      connection.sinceMs = nowMs;
+      if (answer.keepAlive) site.free.push(connection);
     }
+    // Nothing was sent on a refused connection, so another instance may have it.
+    const elsewhere = answer === 'refused' && connection.tries + 1 < this.#sites.length;
+    if (!elsewhere || !this.#trySend(exchange, connection.tries + 1, nowMs)) {
+      this.#options.ended(exchange, answer, nowMs);
+    }
+    this.#serveWaiting(nowMs);
   }
 
-  #gone(connection: Connection): void {
-    const site = this.#siteOf.get(connection);
-    if (site === undefined) return;
+  #gone(site: Site, connection: Connection): void {
     const at = site.free.indexOf(connection);
     if (at >= 0) site.free.splice(at, 1);
-    this.#forget(connection, site);
-    this.#serveWaiting();
+    site.open.delete(connection);
+    this.#serveWaiting(this.#options.now());
   }
 
-  #forget(connection: Connection, site: Site): void {
-    if (this.#siteOf.delete(connection)) site.open -= 1;
-  }
-
-  #serveWaiting(): void {
+  #serveWaiting(nowMs: number): void {
     if (this.#waiting.length === 0) return;
     while (this.#waitingFrom < this.#waiting.length) {
       const first = this.#waiting[this.#waitingFrom];
-      if (first === undefined || !this.#trySend(first, 0)) break;
+      if (first === undefined || !this.#trySend(first, 0, nowMs)) break;
       this.#waitingFrom += 1;
     }
     if (this.#waitingFrom > 1024 || this.#waitingFrom === this.#waiting.length) {
@@ -209,4 +196,9 @@ export class ConnectionPool {
       this.#waitingFrom = 0;
     }
   }
+}
+
+function judgeSite(site: Site, connection: Connection, failure: Failure, nowMs: number): void {
+  if (failure === 'refused') site.downUntilMs = nowMs + refusedPauseMs;
+  else if (failure === 'timeout' && site.lastAnswerMs < connection.sinceMs) site.downUntilMs = nowMs + hangingPauseMs;
 }

@@ -1,40 +1,48 @@
-/** One keep-alive HTTP/1.1 connection with at most one request in flight. */
+/** One keep-alive connection with at most one request in flight. */
 
 import { connect, type Socket } from 'node:net';
-import { MalformedResponse, type ParsedResponse, ResponseParser } from './response-parser.ts';
-
-/** How an exchange ended. Only `response` has one; `refused` never had a connection, so nothing was sent. */
-export type Answer =
-  | { readonly kind: 'response'; readonly response: ParsedResponse }
-  | { readonly kind: 'refused' | 'lost' | 'malformed' | 'timeout'; readonly response: null };
+import { type Answer, type AnswerParser, type Failure, MalformedResponse } from './answer.ts';
+import type { Exchange } from './exchange.ts';
 
 export interface ConnectionEvents {
-  /** The request's bytes were handed to the socket. */
-  sent(connection: Connection): void;
-  answered(connection: Connection, answer: Answer): void;
-  /** The connection can't be used any more; comes after `answered` when a request was in flight. */
+  /** `exchange` is no longer the connection's; after a failure {@link gone} follows. */
+  answered(connection: Connection, exchange: Exchange, answer: Answer | Failure): void;
+  /** The connection can't be used any more. */
   gone(connection: Connection): void;
+}
+
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly parser: AnswerParser;
+  /** May be shared by all connections of a thread: it is read before the next one is filled. */
+  readonly readBuffer: Buffer;
+  readonly now: () => number;
+  readonly events: ConnectionEvents;
 }
 
 export class Connection {
   /** When the request in flight was given to this connection, or since when it is idle; set by the owner. */
   sinceMs = 0;
-  readonly #events: ConnectionEvents;
-  readonly #parser = new ResponseParser();
+  /** Instances that were tried before for the request in flight; set by the owner. */
+  tries = 0;
+  readonly #options: ConnectionOptions;
+  readonly #parser: AnswerParser;
   readonly #socket: Socket;
   #connected = false;
-  #inFlight = false;
   #gone = false;
-  #pending: { readonly bytes: string | Buffer; readonly method: string } | null = null;
+  #exchange: Exchange | null = null;
+  /** The bytes of the request in flight while the connection is being made. */
+  #unsent: string | Buffer | null = null;
 
-  /** `readBuffer` may be shared by all connections of a thread: it is read before the next one is filled. */
-  constructor(target: { readonly host: string; readonly port: number }, readBuffer: Buffer, events: ConnectionEvents) {
-    this.#events = events;
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#parser = options.parser;
     this.#socket = connect({
-      host: target.host,
-      port: target.port,
+      host: options.host,
+      port: options.port,
       noDelay: true,
-      onread: { buffer: readBuffer, callback: (count) => this.#read(readBuffer.subarray(0, count)) },
+      onread: { buffer: options.readBuffer, callback: (count) => this.#read(count) },
     });
     this.#socket.on('connect', () => this.#onConnect());
     this.#socket.on('end', () => this.#onEnd());
@@ -42,11 +50,15 @@ export class Connection {
     this.#socket.on('close', () => this.#fail(this.#connected ? 'lost' : 'refused'));
   }
 
-  /** Sends now, or as soon as the connection is there. */
-  send(bytes: string | Buffer, method: string): void {
-    this.#inFlight = true;
-    if (this.#connected) this.#write(bytes, method);
-    else this.#pending = { bytes, method };
+  get inFlight(): boolean {
+    return this.#exchange !== null;
+  }
+
+  /** Sends now, which is `nowMs`, or as soon as the connection is there. */
+  send(exchange: Exchange, bytes: string | Buffer, nowMs: number): void {
+    this.#exchange = exchange;
+    if (this.#connected) this.#write(exchange, bytes, nowMs);
+    else this.#unsent = bytes;
   }
 
   /** Gives up on the request in flight. */
@@ -59,61 +71,68 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #write(bytes: string | Buffer, method: string): void {
-    this.#parser.start(method);
+  #write(exchange: Exchange, bytes: string | Buffer, nowMs: number): void {
+    this.#parser.start(exchange.request.method);
     // Before the write: an operation must not seem to have begun after it took effect.
-    this.#events.sent(this);
+    exchange.sentMs = nowMs;
     if (typeof bytes === 'string') this.#socket.write(bytes, 'latin1');
     else this.#socket.write(bytes);
   }
 
   #onConnect(): void {
     this.#connected = true;
-    if (this.#pending === null) return;
-    const { bytes, method } = this.#pending;
-    this.#pending = null;
-    this.#write(bytes, method);
+    if (this.#unsent === null || this.#exchange === null) return;
+    const bytes = this.#unsent;
+    this.#unsent = null;
+    this.#write(this.#exchange, bytes, this.#options.now());
   }
 
-  #read(bytes: Buffer): boolean {
+  #read(count: number): boolean {
     if (this.#gone) return true;
-    const response = this.#parse(() => this.#parser.push(bytes));
-    if (response === 'malformed') this.#fail('malformed');
-    else if (response !== null) this.#answer(response);
+    let response: Answer | null;
+    try {
+      response = this.#parser.push(this.#options.readBuffer, count);
+    } catch (error) {
+      this.#malformed(error);
+      return true;
+    }
+    if (response !== null) this.#answer(response);
     return true;
   }
 
   #onEnd(): void {
-    const response = this.#inFlight ? this.#parse(() => this.#parser.end()) : null;
-    if (response === 'malformed' || response === null) this.#fail('lost');
+    let response: Answer | null = null;
+    try {
+      if (this.#exchange !== null) response = this.#parser.end();
+    } catch (error) {
+      this.#malformed(error);
+      return;
+    }
+    if (response === null) this.#fail('lost');
     else this.#answer(response);
   }
 
   /** Only what the parser throws is the server's fault. */
-  #parse(step: () => ParsedResponse | null): ParsedResponse | 'malformed' | null {
-    try {
-      return step();
-    } catch (error) {
-      if (error instanceof MalformedResponse) return 'malformed';
-      throw error;
-    }
+  #malformed(error: unknown): void {
+    if (!(error instanceof MalformedResponse)) throw error;
+    this.#fail('malformed');
   }
 
-  #answer(response: ParsedResponse): void {
-    this.#inFlight = false;
+  #answer(response: Answer): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
     if (!response.keepAlive) this.#leave();
-    this.#events.answered(this, { kind: 'response', response });
-    if (!response.keepAlive) this.#events.gone(this);
+    if (exchange !== null) this.#options.events.answered(this, exchange, response);
+    if (!response.keepAlive) this.#options.events.gone(this);
   }
 
-  #fail(kind: 'refused' | 'lost' | 'malformed' | 'timeout'): void {
+  #fail(kind: Failure): void {
     if (this.#gone) return;
     this.#leave();
-    if (this.#inFlight) {
-      this.#inFlight = false;
-      this.#events.answered(this, { kind, response: null });
-    }
-    this.#events.gone(this);
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    if (exchange !== null) this.#options.events.answered(this, exchange, kind);
+    this.#options.events.gone(this);
   }
 
   #leave(): void {

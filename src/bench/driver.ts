@@ -3,19 +3,18 @@
  * how they ended. It never waits for an answer before it sends the next request (an open model).
  */
 
-import type { Outcome, Phase } from '../checkers/history.ts';
+import type { Phase } from '../checkers/history.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
-import type { Answer } from './connection.ts';
-import type { ConnectionPool } from './connection-pool.ts';
+import type { Answer, Failure } from './answer.ts';
+import { ConnectionPool, type Target } from './connection-pool.ts';
+import { Exchange, type Source } from './exchange.ts';
 import type { Pacer } from './pacer.ts';
 import type { Recorder } from './recorder.ts';
-import type { WorkloadRequest, WorkloadRun } from './workload.ts';
+import type { WorkloadRequest } from './workload.ts';
 
-export interface DrivenPart {
-  readonly index: number;
-  readonly run: WorkloadRun;
-  readonly pool: ConnectionPool;
+export interface DrivenPart extends Source {
+  readonly targets: readonly Target[];
   readonly pacer: Pacer;
   readonly draw: (random: Random) => string;
   readonly random: Random;
@@ -30,14 +29,23 @@ export interface DriverOptions {
   /** Shared-clock ms minus monotonic ms. */
   readonly originMs: number;
   readonly timeoutMs: number;
+  /** Per part. */
+  readonly maxConnections: number;
+}
+
+interface Lane {
+  readonly part: DrivenPart;
+  readonly pool: ConnectionPool;
 }
 
 /** A turn of the loop takes up at most this many arrivals, so that answers are read in between. */
 const arrivalsPerTurn = 128;
 /** `setTimeout` wakes up to this much late; the rest of a wait is dozed through in short naps. */
 const timerGrainMs = 1.3;
-/** With the kernel's timer slack a nap takes about 0.12 ms: waiting costs a fifth of a core, and an answer waits for it at most as long. */
+/** Answers and arrivals are looked at this often where there is nothing to do: the error of a send and of a latency. */
 const napMs = 0.05;
+/** Shorter naps cost more than they rest: what is due before then leaves together with what is due at its end. */
+const leastNapMs = 0.03;
 const sweepEveryMs = 10;
 /** Final reads that are waited for at once. */
 const finalConcurrency = 16;
@@ -46,6 +54,7 @@ const stepTries = 5;
 
 export class Driver {
   readonly #options: DriverOptions;
+  readonly #lanes: readonly Lane[];
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   readonly #boundaries: { readonly phase: Phase; readonly atMs: number }[] = [];
   #startMs = 0;
@@ -55,70 +64,85 @@ export class Driver {
 
   constructor(options: DriverOptions) {
     this.#options = options;
+    const { clock, originMs, timeoutMs, maxConnections } = options;
+    const now = () => originMs + clock.monotonicMs();
+    // One buffer for every socket of the thread: each chunk is read before the next one comes.
+    const readBuffer = Buffer.allocUnsafe(64 * 1024);
+    const ended = this.#ended.bind(this);
+    this.#lanes = options.parts.map((part) => ({
+      part,
+      pool: new ConnectionPool({ targets: part.targets, maxConnections, timeoutMs, now, readBuffer, ended }),
+    }));
   }
 
   /** Starts the load at `startMs` of the shared clock. */
   begin(startMs: number, phase: Phase): void {
-    this.#startMs = startMs - this.#options.originMs;
-    this.#boundaries.push({ phase, atMs: this.#startMs });
+    this.#startMs = startMs;
+    this.#boundaries.push({ phase, atMs: startMs });
     this.#loop();
   }
 
   /** Arrivals meant for `atMs` (shared clock) and later belong to `phase`. */
   setPhase(phase: Phase, atMs: number): void {
-    this.#boundaries.push({ phase, atMs: atMs - this.#options.originMs });
+    this.#boundaries.push({ phase, atMs });
     if (this.#boundaries.length > 2) this.#boundaries.shift();
   }
 
   /** Resolves when every arrival before `atMs` has ended. */
   finish(atMs: number): Promise<void> {
-    this.#stopMs = atMs - this.#options.originMs;
+    this.#stopMs = atMs;
     return new Promise((resolve) => {
       this.#finished = resolve;
     });
   }
 
+  close(): void {
+    for (const { pool } of this.#lanes) pool.close();
+  }
+
   /** Sends these requests; what gets no correct answer is tried again. Resolves to how many failed for good. */
   async sendAll(part: DrivenPart, requests: readonly WorkloadRequest[], phase: 'prepare' | 'final'): Promise<number> {
+    const lane = this.#lanes.find((found) => found.part === part);
+    if (lane === undefined) throw new RangeError('a part that is not driven');
     let failed = 0;
     let next = 0;
-    const lane = async (): Promise<void> => {
+    const worker = async (): Promise<void> => {
       for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
-        let correct = await this.#sendOne(part, request, phase);
+        let correct = await this.#sendOne(lane, request, phase);
         for (let tries = 1; !correct && tries < stepTries; tries++) {
           await this.#options.clock.sleep(300 * tries);
-          correct = await this.#sendOne(part, request, phase);
+          correct = await this.#sendOne(lane, request, phase);
         }
         if (!correct) failed += 1;
       }
     };
-    const sweeping = setInterval(() => part.pool.sweep(this.#options.clock.monotonicMs()), sweepEveryMs);
+    const sweeping = setInterval(() => lane.pool.sweep(this.#now()), sweepEveryMs);
     // Requests of a preparation may build on one another; reading back changes nothing.
-    await Promise.all(Array.from({ length: phase === 'prepare' ? 1 : finalConcurrency }, lane));
+    await Promise.all(Array.from({ length: phase === 'prepare' ? 1 : finalConcurrency }, worker));
     clearInterval(sweeping);
     return failed;
   }
 
-  #sendOne(part: DrivenPart, request: WorkloadRequest, phase: Phase): Promise<boolean> {
-    const nowMs = this.#options.clock.monotonicMs();
-    return new Promise((resolve) => this.#submit(part, request, phase, nowMs, nowMs, resolve));
+  #sendOne({ part, pool }: Lane, request: WorkloadRequest, phase: Phase): Promise<boolean> {
+    const nowMs = this.#now();
+    return new Promise((resolve) => pool.submit(new Exchange(part, request, phase, nowMs, nowMs, resolve), nowMs));
   }
 
   #loop(): void {
-    const { parts, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#now();
     const dueMs = Math.min(nowMs, this.#stopMs);
     let left = arrivalsPerTurn;
     let nextMs = this.#stopMs;
-    for (const part of parts) {
-      while (left > 0 && this.#startMs + part.pacer.nextMs < dueMs) {
+    for (const lane of this.#lanes) {
+      const { pacer } = lane.part;
+      while (left > 0 && this.#startMs + pacer.nextMs < dueMs) {
         left -= 1;
-        this.#arrive(part);
+        this.#arrive(lane);
       }
-      nextMs = Math.min(nextMs, this.#startMs + part.pacer.nextMs);
+      nextMs = Math.min(nextMs, this.#startMs + pacer.nextMs);
     }
     if (nowMs - this.#sweptMs >= sweepEveryMs) this.#sweep(nowMs);
-    if (nowMs >= this.#stopMs && left > 0 && parts.every((part) => part.pool.pending === 0)) {
+    if (nowMs >= this.#stopMs && left > 0 && this.#lanes.every(({ pool }) => pool.pending === 0)) {
       this.#finished?.();
       return;
     }
@@ -127,27 +151,30 @@ export class Driver {
 
   #sweep(nowMs: number): void {
     this.#sweptMs = nowMs;
-    for (const part of this.#options.parts) part.pool.sweep(nowMs);
+    for (const { pool } of this.#lanes) pool.sweep(nowMs);
   }
 
   /** Long waits sleep in the event loop; of the last millisecond, naps let the sockets be read in between. */
   #wait(untilMs: number): void {
-    const waitMs = untilMs - this.#options.clock.monotonicMs();
+    const waitMs = untilMs - this.#now();
     if (waitMs > timerGrainMs + 1) {
       setTimeout(() => this.#loop(), Math.min(sweepEveryMs, Math.floor(waitMs - timerGrainMs)));
       return;
     }
-    if (waitMs > 2 * napMs) Atomics.wait(this.#nap, 0, 0, napMs);
+    // Where requests wait for a connection, every answer frees one: it is not slept over.
+    const resting = waitMs > 0 && !this.#lanes.some(({ pool }) => pool.crowded);
+    if (resting) Atomics.wait(this.#nap, 0, 0, Math.max(leastNapMs, Math.min(napMs, waitMs)));
     setImmediate(() => this.#loop());
   }
 
-  #arrive(part: DrivenPart): void {
+  #arrive({ part, pool }: Lane): void {
     const intendedMs = this.#startMs + part.pacer.take();
     const operation = part.draw(part.random);
     const phase = this.#phaseAt(intendedMs);
     if (part.controlIn !== null && !part.controlIn.includes(phase)) return;
     const request = part.run.next(operation, part.random);
-    this.#submit(part, request, phase, intendedMs, this.#options.clock.monotonicMs());
+    const nowMs = this.#now();
+    pool.submit(new Exchange(part, request, phase, intendedMs, nowMs, null), nowMs);
   }
 
   #phaseAt(intendedMs: number): Phase {
@@ -158,58 +185,34 @@ export class Driver {
     return intendedMs >= latest.atMs || before === undefined ? latest.phase : before.phase;
   }
 
-  #submit(
-    part: DrivenPart,
-    request: WorkloadRequest,
-    phase: Phase,
-    intendedMs: number,
-    takenMs: number,
-    ended?: (correct: boolean) => void,
-  ): void {
-    const { recorder, clock, originMs, timeoutMs } = this.#options;
-    part.pool.submit({
-      request,
-      dropAtMs: takenMs + timeoutMs,
-      sentMs: null,
-      done(answer) {
-        const { outcome, correct, result } = judge(part.run, request, answer, this.sentMs !== null);
-        recorder.record({
-          part: part.index,
-          operation: request.operation,
-          key: request.key,
-          value: request.value,
-          phase,
-          intendedMs: originMs + intendedMs,
-          takenMs: originMs + takenMs,
-          sentMs: this.sentMs === null ? null : originMs + this.sentMs,
-          endedMs: originMs + clock.monotonicMs(),
-          answered: answer?.kind === 'response',
-          status: answer === null ? null : answer.response === null ? answer.kind : String(answer.response.status),
-          correct,
-          outcome,
-          result,
-          inHistory: part.controlIn === null,
-        });
-        ended?.(correct);
-      },
-    });
+  #now(): number {
+    return this.#options.originMs + this.#options.clock.monotonicMs();
+  }
+
+  #ended(exchange: Exchange, answer: Answer | Failure | null, nowMs: number): void {
+    exchange.endedMs = nowMs;
+    if (typeof answer === 'string') exchange.status = answer;
+    else if (answer !== null) {
+      exchange.answered = true;
+      exchange.status = String(answer.status);
+    }
+    judge(exchange, answer === null || typeof answer === 'string' ? null : answer);
+    this.#options.recorder.record(exchange);
+    exchange.whenEnded?.(exchange.correct);
   }
 }
 
 /** What the workload says of the answer; what was never sent certainly had no effect, whatever it says. */
-function judge(
-  run: WorkloadRun,
-  request: WorkloadRequest,
-  answer: Answer | null,
-  sent: boolean,
-): { readonly outcome: Outcome; readonly correct: boolean; readonly result: number } {
-  const response = answer === null ? null : answer.response;
+function judge(exchange: Exchange, answer: Answer | null): void {
   try {
-    const judgement = run.judge(request, response);
-    if (response !== null) return judgement;
-    return { ...judgement, correct: false, outcome: sent ? judgement.outcome : 'fail' };
+    const { outcome, correct, result } = exchange.source.run.judge(exchange.request, answer);
+    exchange.outcome = answer === null && exchange.sentMs === null ? 'fail' : outcome;
+    exchange.correct = answer !== null && correct;
+    exchange.result = result;
   } catch {
     // An answer that the workload can't read is not a correct one.
-    return { outcome: 'unknown', correct: false, result: 0 };
+    exchange.outcome = 'unknown';
+    exchange.correct = false;
+    exchange.result = 0;
   }
 }

@@ -26,23 +26,28 @@ export interface Cell {
   readonly dropped: number;
   readonly byStatus: Readonly<Record<string, number>>;
   readonly latency: Hdr;
+  /** How late the generator turned to an arrival, whatever the system did. */
+  readonly lag: Hdr;
 }
 
 /** Merges what the workers sent under the parts' names. */
 export function mergeCells(data: readonly CellData[], partNames: readonly string[]): readonly Cell[] {
-  return data.map(({ part, latency, ...rest }) => ({
+  return data.map(({ part, latency, lag, ...rest }) => ({
     ...rest,
     part: partNames[part] ?? `part ${part}`,
     latency: Hdr.from(latency),
+    lag: Hdr.from(lag),
   }));
 }
 
 /** The sum of cells: what a tag selects. */
 export function total(cells: readonly Cell[]): Omit<Cell, 'part' | 'operation' | 'phase'> {
   const latency = new Hdr();
+  const lag = new Hdr();
   const byStatus: Record<string, number> = {};
   for (const cell of cells) {
     latency.merge(cell.latency);
+    lag.merge(cell.lag);
     for (const [status, count] of Object.entries(cell.byStatus)) byStatus[status] = (byStatus[status] ?? 0) + count;
   }
   const sum = (of: (cell: Cell) => number) => cells.reduce((all, cell) => all + of(cell), 0);
@@ -56,6 +61,7 @@ export function total(cells: readonly Cell[]): Omit<Cell, 'part' | 'operation' |
     dropped: sum((cell) => cell.dropped),
     byStatus,
     latency,
+    lag,
   };
 }
 
@@ -76,7 +82,7 @@ export function loadFigures(cells: readonly Cell[], spans: readonly PhaseSpan[])
 }
 
 function figuresOf(part: string, phase: Phase, cells: readonly Cell[], durationMs: number): LoadFigures {
-  const { offered, correct, latency, ...counts } = total(cells);
+  const { offered, correct, latency, lag, ...counts } = total(cells);
   const perSecond = (count: number) => (durationMs > 0 ? (count * 1000) / durationMs : 0);
   return {
     part,
@@ -86,6 +92,7 @@ function figuresOf(part: string, phase: Phase, cells: readonly Cell[], durationM
     achievedPerSecond: perSecond(correct),
     correct,
     ...counts,
+    lagP99Ms: lag.quantileMs(0.99) ?? 0,
     latency: percentiles(latency),
   };
 }

@@ -42,7 +42,8 @@ export type ToGenerator =
   | { readonly kind: 'finish'; readonly atMs: number };
 
 export type FromGenerator =
-  | { readonly kind: 'ready' }
+  /** `thread` as in {@link threadCpuMs}. */
+  | { readonly kind: 'ready'; readonly thread: number | null }
   | { readonly kind: 'prepared'; readonly failed: number; readonly lastFailure: string }
   | {
       readonly kind: 'progress';
@@ -54,10 +55,13 @@ export type FromGenerator =
   | { readonly kind: 'finished'; readonly cells: readonly CellData[] };
 
 /** Rows of a history as columns; `newKeys` extends the worker's table of keys and operations. */
-export interface HistoryBatch {
+export interface HistoryBatch extends HistoryColumns {
   readonly part: number;
   readonly newKeys: readonly string[];
   readonly rows: number;
+}
+
+export interface HistoryColumns {
   readonly keys: Uint32Array<ArrayBuffer>;
   readonly operations: Uint32Array<ArrayBuffer>;
   readonly values: Float64Array<ArrayBuffer>;
@@ -97,4 +101,6 @@ export interface CellData extends Readonly<Counts> {
   readonly phase: Phase;
   readonly byStatus: Readonly<Record<string, number>>;
   readonly latency: HdrData;
+  /** How late the generator turned to an arrival, whatever the system did. */
+  readonly lag: HdrData;
 }

@@ -3,23 +3,19 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { monotonicOriginMs, systemClock } from '../clock.ts';
 import { seededRandom } from '../random.ts';
-import { ConnectionPool } from './connection-pool.ts';
 import { type DrivenPart, Driver } from './driver.ts';
-import type { FromGenerator, GeneratorConfig, GeneratorPart, ToGenerator } from './generator-protocol.ts';
+import type { FromGenerator, GeneratorConfig, GeneratorPart, HistoryBatch, ToGenerator } from './generator-protocol.ts';
 import { createPacer, weightedDraw } from './pacer.ts';
 import { Recorder } from './recorder.ts';
+import { currentThread, wakeOnTime } from './thread.ts';
 import type { Workload, WorkloadContext } from './workload.ts';
 
 interface LoadedPart extends DrivenPart {
   readonly workload: Workload;
   readonly context: WorkloadContext;
-  /** Keys that this worker acted on, for the final reads. */
-  readonly keys: Set<string>;
 }
 
 const reportEveryMs = 250;
-/** One buffer for every socket of the thread: each chunk is read before the next one comes. */
-const readBuffer = Buffer.allocUnsafe(64 * 1024);
 
 async function loadPart(config: GeneratorConfig, part: GeneratorPart, index: number): Promise<LoadedPart> {
   const { default: workload }: { default: Workload } = await import(part.workloadUrl);
@@ -27,22 +23,12 @@ async function loadPart(config: GeneratorConfig, part: GeneratorPart, index: num
   const context: WorkloadContext = { ...part.context, workerIndex, workerCount };
   const random = seededRandom(seed).fork(`${part.name}/${workerIndex}`);
   const total = Object.values(context.offeredLoad).reduce((sum, rate) => sum + rate, 0);
-  const keys = new Set<string>();
-  const run = workload.create(context);
   return {
     index,
     workload,
     context,
-    keys,
-    run: {
-      next(operation, chance) {
-        const request = run.next(operation, chance);
-        keys.add(request.key);
-        return request;
-      },
-      judge: (request, response) => run.judge(request, response),
-    },
-    pool: new ConnectionPool({ ...config, targets: part.targets, clock: systemClock, readBuffer }),
+    run: workload.create(context),
+    targets: part.targets,
     pacer: createPacer({
       arrivals: config.arrivals,
       ratePerSecond: total / workerCount,
@@ -52,7 +38,13 @@ async function loadPart(config: GeneratorConfig, part: GeneratorPart, index: num
     draw: weightedDraw(context.offeredLoad),
     random,
     controlIn: part.controlIn ?? null,
+    inHistory: part.controlIn === undefined,
   };
+}
+
+/** They move to the other thread, which costs less than a copy. */
+function buffersOf({ keys, operations, values, results, sentMs, answeredMs, outcomes, phases }: HistoryBatch) {
+  return [keys, operations, values, results, sentMs, answeredMs, outcomes, phases].map(({ buffer }) => buffer);
 }
 
 async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<FromGenerator> {
@@ -61,7 +53,6 @@ async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<Fr
   await Promise.all(
     parts.map(async (part) => {
       const requests = part.workload.prepare?.(part.context) ?? [];
-      for (const request of requests) part.keys.add(request.key);
       const failures = await driver.sendAll(part, requests, 'prepare');
       failed += failures;
       if (failures > 0) lastFailure = `${failures} of ${requests.length} requests to ${part.context.part}`;
@@ -70,11 +61,13 @@ async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<Fr
   return { kind: 'prepared', failed, lastFailure };
 }
 
-async function readBack(driver: Driver, parts: readonly LoadedPart[]): Promise<void> {
+async function readBack(driver: Driver, recorder: Recorder, parts: readonly LoadedPart[]): Promise<void> {
   await Promise.all(
     parts
       .filter((part) => part.controlIn === null)
-      .map((part) => driver.sendAll(part, part.workload.finalReads(part.context, [...part.keys]), 'final')),
+      .map((part) =>
+        driver.sendAll(part, part.workload.finalReads(part.context, recorder.keysOf(part.index)), 'final'),
+      ),
   );
 }
 
@@ -83,16 +76,24 @@ async function main(port: MessagePort, config: GeneratorConfig): Promise<void> {
   const originMs = monotonicOriginMs();
   const parts = await Promise.all(config.parts.map((part, index) => loadPart(config, part, index)));
   const recorder = new Recorder(() => startMs);
-  const driver = new Driver({ parts, recorder, clock: systemClock, originMs, timeoutMs: config.timeoutMs });
+  const { timeoutMs, maxConnections } = config;
+  const driver = new Driver({ parts, recorder, clock: systemClock, originMs, timeoutMs, maxConnections });
   const post = (message: FromGenerator) => port.postMessage(message);
-  const report = () => post({ kind: 'progress', ...recorder.take(), lastFailureMs: recorder.lastFailureMs });
+  const report = () => {
+    const { history, seconds } = recorder.take();
+    const { lastFailureMs } = recorder;
+    port.postMessage(
+      { kind: 'progress', history, seconds, lastFailureMs } satisfies FromGenerator,
+      history.flatMap(buffersOf),
+    );
+  };
   const reporting = setInterval(report, reportEveryMs);
   const finish = async (atMs: number) => {
     await driver.finish(atMs);
-    await readBack(driver, parts);
+    await readBack(driver, recorder, parts);
     clearInterval(reporting);
     report();
-    for (const part of parts) part.pool.close();
+    driver.close();
     post({ kind: 'finished', cells: recorder.cells() });
     port.close();
   };
@@ -106,7 +107,8 @@ async function main(port: MessagePort, config: GeneratorConfig): Promise<void> {
       driver.begin(message.startMs, message.phase);
     }
   });
-  post({ kind: 'ready' });
+  wakeOnTime();
+  post({ kind: 'ready', thread: currentThread() });
 }
 
 if (parentPort !== null) await main(parentPort, workerData as GeneratorConfig);

@@ -1,6 +1,6 @@
 /** What a bench is given. */
 
-import type { Deployment, FaultAccess } from '../deploy/deployment.ts';
+import type { Deployment, FaultAccess, Hold } from '../deploy/deployment.ts';
 import type { Pattern } from '../pattern.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Arrivals } from './pacer.ts';
@@ -10,7 +10,7 @@ export interface BenchSettings {
   readonly steadyMs: number;
   readonly seed: number;
   readonly arrivals: Arrivals;
-  /** `kill:<part>.<role>`; null: a kill and a pause of the first role on offer. */
+  /** A phase each, `kill:<part>.<role>`; null: those of the requirements, else a kill and a pause of the first role on offer. */
   readonly faults: readonly string[] | null;
   /** Below scale 1, a run without violation is good enough. */
   readonly smoke: boolean;
@@ -26,6 +26,8 @@ export interface BenchInput {
   readonly plan: Plan;
   readonly deployment: Deployment;
   readonly access: FaultAccess;
+  /** Deploys another size of a part and, on lifting, the one before; absent where that cannot be done. */
+  readonly rescale?: (part: string, what: string, by: number) => Promise<Hold>;
   readonly patternOf: (id: string) => Pattern;
   readonly settings: BenchSettings;
   readonly dspVersion: string;

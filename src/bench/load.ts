@@ -13,11 +13,12 @@ import { HistoryLog } from './history-log.ts';
 import { type CpuSample, foreignShare } from './machine-load.ts';
 import type { Arrivals } from './pacer.ts';
 import type { FaultRecord } from './report.ts';
+import { threadCpuMs } from './thread.ts';
 
-/** Injects one fault, holds it and heals it; resolves when the heal is complete. Heals before it rejects, too. */
+/** Injects the faults of one phase, holds and heals them; resolves when the heal is complete. Heals before it rejects, too. */
 export interface FaultStep {
   readonly name: string;
-  run(signal: AbortSignal): Promise<Omit<FaultRecord, 'recoveredMs'>>;
+  run(signal: AbortSignal): Promise<readonly Omit<FaultRecord, 'recoveredMs'>[]>;
 }
 
 export interface LoadPlan {
@@ -62,6 +63,8 @@ export interface LoadResult {
   readonly faults: readonly FaultRecord[];
   /** Share of the machine's CPU that others used during the steady load; null when unknown. */
   readonly foreignCpuShare: number | null;
+  /** CPU time that the generator threads used during the steady load; null when unknown. */
+  readonly generatorCpuMs: number | null;
 }
 
 /** A phase is announced this long before it begins, so that every thread knows of it in time. */
@@ -87,6 +90,7 @@ class LoadRun {
   readonly #faults: FaultRecord[] = [];
   readonly #threads: readonly GeneratorThread[];
   readonly #aborted: Promise<never>;
+  #threadNumbers: readonly (number | null)[] = [];
   #startMs = 0;
   #lastFailureMs = 0;
   #phase: Phase = 'prepare';
@@ -118,7 +122,9 @@ class LoadRun {
       await this.#begin();
       await this.#enter('steady');
       const before = this.#deps.sampleCpu();
+      const generatorBeforeMs = this.#generatorCpuMs();
       await this.#sleep(this.#plan.steadyMs);
+      const generatorCpuMs = this.#generatorCpuMs() - generatorBeforeMs;
       const foreignCpuShare = foreignShare(before, this.#deps.sampleCpu());
       for (const fault of this.#plan.faults) await this.#runFault(fault);
       const cells = await this.#finish();
@@ -133,6 +139,7 @@ class LoadRun {
         history: this.#history,
         faults: this.#faults,
         foreignCpuShare,
+        generatorCpuMs: Number.isNaN(generatorCpuMs) ? null : generatorCpuMs,
       };
     } finally {
       clearInterval(ticking);
@@ -144,7 +151,7 @@ class LoadRun {
   }
 
   async #prepare(): Promise<void> {
-    await this.#all('ready');
+    this.#threadNumbers = (await this.#all('ready')).map(({ thread }) => thread);
     this.#phaseStartMs = this.#now();
     for (const thread of this.#threads) thread.send({ kind: 'prepare' });
     const prepared = await this.#all('prepared');
@@ -178,12 +185,16 @@ class LoadRun {
     this.#fault = step.name;
     await this.#enter('fault');
     // The fault hears of an interruption by itself and heals before it rejects: nobody may leave before that.
-    const record = await step.run(this.#deps.signal);
+    const records = await step.run(this.#deps.signal);
     this.#deps.signal.throwIfAborted();
     await this.#enter('recover');
     const quiet = await this.#untilQuiet();
-    const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - record.startMs) : null;
-    this.#faults.push({ ...record, recoveredMs });
+    for (const record of records) {
+      // Two changes of size take as long as they take; what counts is whether anything fails once they are made.
+      const sinceMs = record.kind === 'scale' ? record.healedMs : record.startMs;
+      const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - sinceMs) : null;
+      this.#faults.push({ ...record, recoveredMs });
+    }
     this.#fault = null;
   }
 
@@ -235,6 +246,11 @@ class LoadRun {
       failedPerSecond: latest.reduce((sum, { failed }) => sum + failed, 0),
       p99Ms: p99s.length === 0 ? null : Math.max(...p99s),
     });
+  }
+
+  /** NaN when unknown. */
+  #generatorCpuMs(): number {
+    return this.#threadNumbers.reduce((sum: number, thread) => sum + (threadCpuMs(thread) ?? Number.NaN), 0);
   }
 
   #now(): number {

@@ -5,6 +5,7 @@ import {
   type CellData,
   type Counts,
   type HistoryBatch,
+  type HistoryColumns,
   outcomes,
   phases,
   type SecondCell,
@@ -48,16 +49,36 @@ interface Cell extends Counts {
   readonly phase: Phase;
   readonly byStatus: Record<string, number>;
   readonly latency: Hdr;
+  readonly lag: Hdr;
+}
+
+interface Second {
+  readonly part: number;
+  readonly second: number;
+  sent: number;
+  failed: number;
+  readonly latency: Hdr;
+}
+
+/** What is known of one part, by the operation's name where it differs by that. */
+interface PartRecord {
+  readonly cells: Map<string, Cell[]>;
+  /** Every operation and every key of the history, with its index among the thread's names. */
+  readonly operations: Map<string, number>;
+  readonly keys: Map<string, number>;
+  readonly columns: Columns;
+  /** The second of the latest arrival, which is most often that of the next. */
+  latest: Second | null;
 }
 
 export class Recorder {
-  readonly #cells = new Map<string, Cell>();
+  readonly #parts: PartRecord[] = [];
+  readonly #cells: Cell[] = [];
   readonly #originMs: () => number;
-  #seconds = new Map<string, { part: number; second: number; sent: number; failed: number; latency: Hdr }>();
-  readonly #open = new Map<number, Columns>();
+  #seconds: Second[] = [];
   #full: HistoryBatch[] = [];
-  readonly #keys = new Map<string, number>();
-  #newKeys: string[] = [];
+  #nameCount = 0;
+  #newNames: string[] = [];
   #lastFailureMs = 0;
 
   /** `originMs` returns the start of second 0. */
@@ -70,10 +91,13 @@ export class Recorder {
   }
 
   record(ended: Ended): void {
+    const part = this.#part(ended.part);
     const dropped = ended.status === null;
-    const cell = this.#cell(ended);
+    const cell = this.#cell(part, ended);
+    const lagMs = ended.takenMs - ended.intendedMs;
     cell.offered += 1;
-    if (ended.takenMs - ended.intendedMs > behindMs) cell.behind += 1;
+    cell.lag.record(lagMs);
+    if (lagMs > behindMs) cell.behind += 1;
     if (dropped) cell.dropped += 1;
     else count(cell, ended);
     const timed = ended.correct || ended.status === 'timeout';
@@ -81,9 +105,9 @@ export class Recorder {
     if (timed) cell.latency.record(latencyMs);
     const bad = dropped || !ended.correct;
     if (bad && ended.inHistory) this.#lastFailureMs = Math.max(this.#lastFailureMs, ended.intendedMs);
-    if (ended.inHistory && !dropped) this.#keep(ended);
+    if (ended.inHistory && !dropped) this.#keep(part, ended);
     if (ended.phase === 'prepare' || ended.phase === 'final') return;
-    const second = this.#second(ended);
+    const second = this.#second(part, ended);
     if (!dropped) second.sent += 1;
     if (bad) second.failed += 1;
     if (timed) second.latency.record(latencyMs);
@@ -91,64 +115,84 @@ export class Recorder {
 
   /** What came since the last call. */
   take(): { readonly history: readonly HistoryBatch[]; readonly seconds: readonly SecondCell[] } {
-    for (const [part, columns] of this.#open) if (columns.rows > 0) this.#close(part, columns);
+    this.#parts.forEach((part, index) => {
+      if (part.columns.rows > 0) this.#close(index, part.columns);
+      part.latest = null;
+    });
     const history = this.#full;
-    const seconds = [...this.#seconds.values()].map((cell) => ({ ...cell, latency: cell.latency.data() }));
+    const seconds = this.#seconds.map((cell) => ({ ...cell, latency: cell.latency.data() }));
     this.#full = [];
-    this.#seconds = new Map();
+    this.#seconds = [];
     return { history, seconds };
   }
 
+  /** The keys of the part's history. */
+  keysOf(part: number): readonly string[] {
+    return [...(this.#parts[part]?.keys.keys() ?? [])];
+  }
+
   cells(): readonly CellData[] {
-    return [...this.#cells.values()].map((cell) => ({ ...cell, latency: cell.latency.data() }));
+    return this.#cells.map((cell) => ({ ...cell, latency: cell.latency.data(), lag: cell.lag.data() }));
   }
 
-  #cell({ part, operation, phase }: Ended): Cell {
-    const id = `${part} ${phase} ${operation}`;
-    let cell = this.#cells.get(id);
-    if (cell === undefined) {
-      const zero = { offered: 0, sent: 0, correct: 0, failed: 0, late: 0, behind: 0, dropped: 0 };
-      cell = { part, operation, phase, ...zero, byStatus: {}, latency: new Hdr() };
-      this.#cells.set(id, cell);
+  #part(index: number): PartRecord {
+    const known = this.#parts[index];
+    if (known !== undefined) return known;
+    while (this.#parts.length <= index) {
+      this.#parts.push({
+        cells: new Map(),
+        operations: new Map(),
+        keys: new Map(),
+        columns: new Columns(),
+        latest: null,
+      });
     }
+    return this.#parts[index]!;
+  }
+
+  #cell(record: PartRecord, { part, operation, phase }: Ended): Cell {
+    const byPhase = record.cells.get(operation);
+    const known = byPhase?.[phases.indexOf(phase)];
+    if (known !== undefined) return known;
+    const zero = { offered: 0, sent: 0, correct: 0, failed: 0, late: 0, behind: 0, dropped: 0 };
+    const cell = { part, operation, phase, ...zero, byStatus: {}, latency: new Hdr(), lag: new Hdr() };
+    const cells = byPhase ?? [];
+    cells[phases.indexOf(phase)] = cell;
+    record.cells.set(operation, cells);
+    this.#cells.push(cell);
     return cell;
   }
 
-  #second({ part, intendedMs }: Ended) {
+  #second(record: PartRecord, { part, intendedMs }: Ended): Second {
     const second = Math.floor((intendedMs - this.#originMs()) / 1000);
-    const id = `${part} ${second}`;
-    let cell = this.#seconds.get(id);
-    if (cell === undefined) {
-      cell = { part, second, sent: 0, failed: 0, latency: new Hdr() };
-      this.#seconds.set(id, cell);
+    if (record.latest?.second === second) return record.latest;
+    let found = this.#seconds.find((cell) => cell.part === part && cell.second === second);
+    if (found === undefined) {
+      found = { part, second, sent: 0, failed: 0, latency: new Hdr() };
+      this.#seconds.push(found);
     }
-    return cell;
+    record.latest = found;
+    return found;
   }
 
   /** What was dropped acted on nothing: it has no place in a history. */
-  #keep(ended: Ended): void {
-    let columns = this.#open.get(ended.part);
-    if (columns === undefined) {
-      columns = new Columns();
-      this.#open.set(ended.part, columns);
-    }
-    columns.add(ended, this.#intern(ended.key), this.#intern(ended.operation));
+  #keep({ columns, keys, operations }: PartRecord, ended: Ended): void {
+    columns.add(ended, this.#intern(keys, ended.key), this.#intern(operations, ended.operation));
     if (columns.rows === batchRows) this.#close(ended.part, columns);
   }
 
-  #intern(text: string): number {
-    const known = this.#keys.get(text);
+  #intern(names: Map<string, number>, text: string): number {
+    const known = names.get(text);
     if (known !== undefined) return known;
-    const index = this.#keys.size;
-    this.#keys.set(text, index);
-    this.#newKeys.push(text);
+    const index = this.#nameCount++;
+    names.set(text, index);
+    this.#newNames.push(text);
     return index;
   }
 
   #close(part: number, columns: Columns): void {
-    this.#full.push({ part, newKeys: this.#newKeys, ...columns.take() });
-    this.#newKeys = [];
-    this.#open.delete(part);
+    this.#full.push({ part, newKeys: this.#newNames, ...columns.take() });
+    this.#newNames = [];
   }
 }
 
@@ -161,42 +205,57 @@ function count(cell: Cell, ended: Ended): void {
   cell.byStatus[status] = (cell.byStatus[status] ?? 0) + 1;
 }
 
+/** Columns of rows that are sent away when they are full: the thread that gets them keeps them as they are. */
 class Columns {
   rows = 0;
-  readonly #keys = new Uint32Array(batchRows);
-  readonly #operations = new Uint32Array(batchRows);
-  readonly #values = new Float64Array(batchRows);
-  readonly #results = new Float64Array(batchRows);
-  readonly #sentMs = new Float64Array(batchRows);
-  readonly #answeredMs = new Float64Array(batchRows);
-  readonly #outcomes = new Uint8Array(batchRows);
-  readonly #phases = new Uint8Array(batchRows);
+  #filling = emptyColumns();
 
   add(ended: Ended, key: number, operation: number): void {
     const row = this.rows++;
-    this.#keys[row] = key;
-    this.#operations[row] = operation;
-    this.#values[row] = ended.value;
-    this.#results[row] = ended.result;
-    this.#sentMs[row] = ended.sentMs ?? ended.takenMs;
-    this.#answeredMs[row] = ended.answered ? ended.endedMs : Number.NaN;
-    this.#outcomes[row] = outcomes.indexOf(ended.outcome);
-    this.#phases[row] = phases.indexOf(ended.phase);
+    const columns = this.#filling;
+    columns.keys[row] = key;
+    columns.operations[row] = operation;
+    columns.values[row] = ended.value;
+    columns.results[row] = ended.result;
+    columns.sentMs[row] = ended.sentMs ?? ended.takenMs;
+    columns.answeredMs[row] = ended.answered ? ended.endedMs : Number.NaN;
+    columns.outcomes[row] = outcomes.indexOf(ended.outcome);
+    columns.phases[row] = phases.indexOf(ended.phase);
   }
 
-  /** Copies of the filled rows, small enough to be sent at once. */
-  take(): Omit<HistoryBatch, 'part' | 'newKeys'> {
+  /** The filled rows. */
+  take(): HistoryColumns & { readonly rows: number } {
     const { rows } = this;
-    return {
-      rows,
-      keys: this.#keys.slice(0, rows),
-      operations: this.#operations.slice(0, rows),
-      values: this.#values.slice(0, rows),
-      results: this.#results.slice(0, rows),
-      sentMs: this.#sentMs.slice(0, rows),
-      answeredMs: this.#answeredMs.slice(0, rows),
-      outcomes: this.#outcomes.slice(0, rows),
-      phases: this.#phases.slice(0, rows),
-    };
+    const columns = this.#filling;
+    this.rows = 0;
+    if (rows < batchRows) return { rows, ...firstRows(columns, rows) };
+    this.#filling = emptyColumns();
+    return { rows, ...columns };
   }
+}
+
+function emptyColumns(): HistoryColumns {
+  return {
+    keys: new Uint32Array(batchRows),
+    operations: new Uint32Array(batchRows),
+    values: new Float64Array(batchRows),
+    results: new Float64Array(batchRows),
+    sentMs: new Float64Array(batchRows),
+    answeredMs: new Float64Array(batchRows),
+    outcomes: new Uint8Array(batchRows),
+    phases: new Uint8Array(batchRows),
+  };
+}
+
+function firstRows(columns: HistoryColumns, rows: number): HistoryColumns {
+  return {
+    keys: columns.keys.slice(0, rows),
+    operations: columns.operations.slice(0, rows),
+    values: columns.values.slice(0, rows),
+    results: columns.results.slice(0, rows),
+    sentMs: columns.sentMs.slice(0, rows),
+    answeredMs: columns.answeredMs.slice(0, rows),
+    outcomes: columns.outcomes.slice(0, rows),
+    phases: columns.phases.slice(0, rows),
+  };
 }

@@ -33,6 +33,8 @@ export interface LoadFigures {
   readonly late: number;
   /** Taken up by the generator itself later than 10 ms after the intended time. */
   readonly behind: number;
+  /** 99 of 100 arrivals were taken up by the generator within this time after the intended one. */
+  readonly lagP99Ms: number;
   /** Never sent: no connection was free within the time-out. */
   readonly dropped: number;
   readonly byStatus: Readonly<Record<string, number>>;
@@ -53,6 +55,8 @@ export interface CheckResult {
 }
 
 export interface FaultRecord extends FaultWindow {
+  /** As the user would write it. */
+  readonly fault: string;
   readonly witness: string;
   /** From the fault to the first moment after which no request fails; null when not seen. */
   readonly recoveredMs: number | null;

@@ -4,14 +4,17 @@ import { systemClock } from '../clock.ts';
 import { type InstanceStatus, isHealthy, readStatus } from '../deploy/local/status.ts';
 import type { ExitCode } from '../errors.ts';
 import { alignColumns, type Terminal } from '../terminal.ts';
+import { chosenTarget, type TargetName } from './target.ts';
 
 export interface StatusOptions {
   readonly project: string;
   readonly json: boolean;
+  readonly target?: TargetName;
 }
 
 /** 0 when everything that was deployed is ready, else 1. */
 export async function runStatus(options: StatusOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
   const status = await readStatus(options.project, systemClock);
   const healthy = status !== null && isHealthy(status);
   if (options.json) {
@@ -25,6 +28,41 @@ export async function runStatus(options: StatusOptions, terminal: Terminal): Pro
   }
   for (const line of table(status.instances)) terminal.out(line);
   if (!healthy) terminal.note('not everything is ready: `dsp deploy` starts what is missing');
+  return healthy ? 0 : 1;
+}
+
+async function onKubernetes({ project, json }: StatusOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  const { isServing, readKubernetesStatus } = await import('../deploy/kubernetes/status.ts');
+  const status = await readKubernetesStatus(project, systemClock);
+  const healthy = status !== null && isServing(status);
+  if (json) {
+    const { name = null, context = null, namespace = null, settled = false } = status?.record ?? {};
+    const where = { target: 'kubernetes', context, namespace };
+    terminal.json({
+      schemaVersion: 1,
+      deployed: status !== null,
+      healthy,
+      settled,
+      name,
+      ...where,
+      pods: status?.pods ?? [],
+    });
+    return healthy ? 0 : 1;
+  }
+  if (status === null) {
+    terminal.note('nothing is deployed: `dsp deploy --target kubernetes`');
+    return 1;
+  }
+  const rows = status.pods.map(({ name, ready, state, restarts, node, ageMs }) => [
+    name,
+    ready ? 'ready' : 'not ready',
+    String(restarts),
+    duration(ageMs),
+    node ?? '-',
+    ready ? '' : state,
+  ]);
+  for (const line of alignColumns([['POD', 'STATE', 'RESTARTS', 'AGE', 'NODE', ''], ...rows])) terminal.out(line);
+  if (!healthy) terminal.note('not everything is ready: `dsp deploy --target kubernetes` goes on');
   return healthy ? 0 : 1;
 }
 

@@ -12,7 +12,9 @@ export interface Unmet {
 export function unmetBy(offered: Guarantees | undefined, demand: Demand): Unmet | null {
   if (offered === undefined) return { reason: `it does not offer ${demand.capability}`, numbers: { offered: 0 } };
   const asked = demand.guarantees;
-  for (const name of ['evicts', 'durability', 'atomicScripts', 'waitsForReplica'] as const) {
+  for (const name of ['evicts', 'durability', 'atomicScripts', 'waitsForReplica', 'encrypted'] as const) {
+    // More protection than asked for does no harm.
+    if (name === 'encrypted' && asked.encrypted === false) continue;
     if (asked[name] !== undefined && asked[name] !== offered[name]) {
       const reason = `${demand.from} needs ${name} = ${asked[name]}, and it offers ${offered[name]}`;
       return { reason, numbers: { asked: numberOf(asked[name]), offered: numberOf(offered[name]) } };

@@ -26,6 +26,12 @@ const requirements = z.looseObject({
   operations: z.looseObject({ effort: z.enum(['low', 'medium', 'high']) }),
   options: z.record(text, z.record(text, json)),
   slo: z.record(text, list(text)),
+  faults: list(text).optional(),
+});
+
+const secretText = z.strictObject({
+  secret: word,
+  key: z.enum(['password', 'sha256', 'ca.crt', 'tls.crt', 'tls.key']),
 });
 
 /** What a target completes: a text, a reference, or several of them joined. */
@@ -34,10 +40,15 @@ const value: z.ZodType = z.lazy(() =>
     text,
     z.strictObject({ addressesOf: word, port: text, separator: text.optional() }),
     z.strictObject({ ownPort: text }),
+    z.strictObject({ reachedPort: text, beside: z.literal(true).optional() }),
     z.strictObject({ ownHost: z.literal(true) }),
+    z.strictObject({ ownName: z.literal(true) }),
+    z.strictObject({ listenHost: z.literal(true) }),
     z.strictObject({ ownOrdinal: z.literal(true) }),
     z.strictObject({ volume: text }),
     z.strictObject({ file: text }),
+    secretText,
+    z.strictObject({ sidecar: text, port: text }),
     z.strictObject({ concat: list(value) }),
   ]),
 );
@@ -50,8 +61,27 @@ const program = z.union([
 
 const probe = z.union([
   z.looseObject({ kind: z.literal('http'), port: text, path: text }),
-  z.looseObject({ kind: z.enum(['tcp', 'redis']), port: text }),
+  z.looseObject({ kind: z.literal('tcp'), port: text }),
+  z.looseObject({
+    kind: z.literal('redis'),
+    port: text,
+    tls: z.looseObject({ ca: text, serverName: text }).optional(),
+  }),
 ]);
+const stop = z.looseObject({ signal: z.enum(['SIGTERM', 'SIGINT']), graceMs: amount });
+const resources = z.looseObject({ cpuMillis: amount, memoryMiB: amount });
+const port = z.looseObject({ name: text, containerPort: count });
+
+const sidecar = z.looseObject({
+  name: word,
+  program,
+  args: list(value),
+  env: environment,
+  ports: list(port),
+  readiness: probe,
+  stop,
+  resources,
+});
 
 const processSet = z.looseObject({
   id: word,
@@ -60,13 +90,16 @@ const processSet = z.looseObject({
   replicas: z.number().int().positive(),
   args: list(value),
   env: environment,
-  ports: list(z.looseObject({ name: text, containerPort: count })),
+  ports: list(port),
   volumes: list(z.looseObject({ name: text, sizeGiB: amount })),
   files: list(z.looseObject({ name: text, path: text })),
+  secretFiles: list(z.looseObject({ name: text, fileName: text, text: value })).optional(),
+  access: environment.optional(),
+  sidecars: list(sidecar).optional(),
   readiness: probe,
   liveness: probe.optional(),
-  stop: z.looseObject({ signal: z.enum(['SIGTERM', 'SIGINT']), graceMs: amount }),
-  resources: z.looseObject({ cpuMillis: amount, memoryMiB: amount }),
+  stop,
+  resources,
   dependsOn: list(word),
   spread: z.boolean(),
 });
@@ -82,7 +115,20 @@ const job = z.looseObject({
   timeoutMs: amount,
 });
 
-const topology = z.looseObject({ processSets: list(processSet), jobs: list(job) });
+const secret = z.looseObject({
+  name: word,
+  part: word,
+  content: z.union([
+    z.looseObject({ kind: z.literal('password') }),
+    z.looseObject({ kind: z.literal('certificate'), serverName: text }),
+  ]),
+});
+
+const topology = z.looseObject({
+  processSets: list(processSet),
+  jobs: list(job),
+  secrets: list(secret).optional(),
+});
 
 const decision = z.looseObject({ about: text, chosen: text, because: text, numbers, from: list(text) });
 const excuse = z.looseObject({ option: text, reason: text, bottleneck: text, numbers });

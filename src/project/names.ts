@@ -3,7 +3,7 @@
  * else in a plan is data, and only encoders write it.
  */
 
-import type { Job, MountedFile, Probe, ProcessSet, Program, Topology, Value } from '../pattern.ts';
+import type { Job, MountedFile, Probe, ProcessSet, Program, Secret, Sidecar, Topology, Value } from '../pattern.ts';
 import type { Plan } from '../plan/plan.ts';
 import { isInnerPath } from './manifest.ts';
 import { unsafe } from './unsafe.ts';
@@ -14,6 +14,8 @@ const rules = {
   variable: { test: /^[A-Z][A-Z0-9_]{0,99}$/, words: 'A-Z, then A-Z 0-9 _' },
   program: { test: /^[a-z][a-z0-9._-]{0,62}$/, words: 'a-z, then a-z 0-9 . _ -' },
   image: { test: /^[a-z0-9][a-z0-9._/:@-]{0,199}$/, words: 'a-z 0-9 . _ / : @ -' },
+  fileName: { test: /^[a-z0-9][a-z0-9._-]{0,62}$/, words: 'a-z 0-9, then a-z 0-9 . _ -' },
+  hostName: { test: /^[a-z0-9][a-z0-9.-]{0,99}$/, words: 'a-z 0-9, then a-z 0-9 . -' },
   httpPath: { test: /^\/[\w./-]{0,99}$/, words: '/, then letters, digits and . / - _' },
 };
 
@@ -43,6 +45,13 @@ export function checkInnerPath(what: string, path: string): void {
 function checkTopology(topology: Topology): void {
   for (const set of topology.processSets) checkSet(set);
   for (const job of topology.jobs) checkJob(job);
+  for (const secret of topology.secrets ?? []) checkSecret(secret);
+}
+
+function checkSecret({ name, part, content }: Secret): void {
+  check('id', 'a secret', name);
+  check('name', `the part of ${name}`, part);
+  if (content.kind === 'certificate') check('hostName', `the server name of ${name}`, content.serverName);
 }
 
 function checkSet(set: ProcessSet): void {
@@ -50,7 +59,21 @@ function checkSet(set: ProcessSet): void {
   for (const port of set.ports) check('id', `a port of ${set.id}`, port.name);
   for (const volume of set.volumes) check('id', `a volume of ${set.id}`, volume.name);
   for (const file of set.files) checkFile(set.id, file);
+  for (const file of set.secretFiles ?? []) {
+    check('id', `a file of ${set.id}`, file.name);
+    check('fileName', `a file of ${set.id}`, file.fileName);
+    checkValue(set.id, file.text);
+  }
+  for (const value of Object.values(set.access ?? {})) checkValue(set.id, value);
+  for (const sidecar of set.sidecars ?? []) checkSidecar(set, sidecar);
   for (const probe of [set.readiness, set.liveness]) checkProbe(set.id, probe);
+}
+
+function checkSidecar(set: ProcessSet, sidecar: Sidecar): void {
+  check('id', `a sidecar of ${set.id}`, sidecar.name);
+  checkProcess({ ...sidecar, id: `${set.id}-${sidecar.name}`, part: set.part, dependsOn: [] });
+  for (const port of sidecar.ports) check('id', `a port of ${sidecar.name}`, port.name);
+  checkProbe(sidecar.name, sidecar.readiness);
 }
 
 function checkJob(job: Job): void {
@@ -80,15 +103,18 @@ function checkProgram(id: string, program: Program): void {
   }
 }
 
+const namesInValues = ['addressesOf', 'port', 'ownPort', 'reachedPort', 'volume', 'file', 'secret', 'sidecar'] as const;
+
 function checkValue(id: string, value: Value): void {
   if (typeof value === 'string') {
     if (value.includes('\0')) throw unsafe(`a value of ${id}`, value, 'text without NUL');
     return;
   }
   if ('concat' in value) for (const part of value.concat) checkValue(id, part);
-  const named = value as Partial<Record<'addressesOf' | 'port' | 'ownPort' | 'volume' | 'file', string>>;
-  for (const name of [named.addressesOf, named.port, named.ownPort, named.volume, named.file]) {
-    if (name !== undefined) check('id', `a reference of ${id}`, name);
+  const named = value as Partial<Record<(typeof namesInValues)[number], string>>;
+  for (const name of namesInValues) {
+    const given = named[name];
+    if (given !== undefined) check('id', `a reference of ${id}`, given);
   }
 }
 
@@ -100,6 +126,10 @@ function checkFile(id: string, file: MountedFile): void {
 function checkProbe(id: string, probe: Probe | undefined): void {
   if (probe === undefined) return;
   check('id', `a probe of ${id}`, probe.port);
+  if (probe.kind === 'redis' && probe.tls) {
+    check('id', `a probe of ${id}`, probe.tls.ca);
+    check('hostName', `a probe of ${id}`, probe.tls.serverName);
+  }
   if (probe.kind === 'http') check('httpPath', `a probe of ${id}`, probe.path);
 }
 

@@ -27,9 +27,11 @@ export function printProgram(plan: Plan, catalogue: Catalogue): string {
 
 /** `parts/<part>/topology.ts`: the part's processes at the target's scale. */
 export function printTopology(part: Part, topology: Topology): string {
+  const secrets = topology.secrets?.filter((secret) => secret.part === part.name) ?? [];
   const own: Topology = {
     processSets: topology.processSets.filter((set) => set.part === part.name),
     jobs: topology.jobs.filter((job) => job.part === part.name),
+    ...(secrets.length > 0 ? { secrets } : {}),
   };
   return [
     "import type { Topology } from '../../stacks/topology.ts';",

@@ -55,6 +55,11 @@ export async function checkProject(root: string, catalogue: Catalogue): Promise<
   throw new DspError('project.disagrees', { disagreements: problems, command: mends.join(', then ') }, { where: root });
 }
 
+/** plan.json as it is, whatever else the project says. Throws `plan.unreadable`. */
+export async function readPlan(root: string): Promise<Plan> {
+  return parsePlan((await textOf(join(root, planPath))) ?? '', join(root, planPath));
+}
+
 async function planDisagreements(root: string, plan: Plan, catalogue: Catalogue): Promise<readonly Disagreement[]> {
   const requirements = await readProjectRequirements(root, catalogue, []);
   if (requirementsDigest(requirements) !== plan.requirementsDigest) {

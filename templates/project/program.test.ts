@@ -42,7 +42,10 @@ it('declares a workload for every process set', () => {
   expect(found.sort()).toEqual(planned.sort());
 });
 
-it('declares every job', () => {
+it('declares every job, and one before the change where somebody may have to leave', () => {
   const jobs = declared.filter(({ type }) => type.endsWith(':Job') && type.startsWith('kubernetes:'));
-  expect(jobs.map(({ name }) => name).sort()).toEqual(plan.topology.jobs.map((job: { id: string }) => job.id).sort());
+  const planned = plan.topology.jobs.flatMap((job: { id: string; leavingEnv?: unknown }) =>
+    job.leavingEnv ? [job.id, `${job.id}-drain`] : [job.id],
+  );
+  expect(jobs.map(({ name }) => name).sort()).toEqual(planned.sort());
 });

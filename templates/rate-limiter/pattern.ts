@@ -64,6 +64,15 @@ export default definePattern<LimiterSizing>({
       priorSource: 'the exact choice',
       unasked: true,
     },
+    {
+      key: 'tls',
+      ask: 'Is what instances and counters say to each other to be encrypted?',
+      feeds: 'whether the store of the counters speaks TLS',
+      type: { kind: 'confirm' },
+      prior: false,
+      priorSource: 'the network between the machines is trusted with what they say',
+      unasked: true,
+    },
   ],
   size,
   local,
@@ -71,6 +80,9 @@ export default definePattern<LimiterSizing>({
     cpus: (sizing.checksPerSecond * serviceTimePriors['limiter.check'].meanUs) / 1e6 + sizing.instances * 0.01,
     memoryMiB: sizing.instances * 90,
   }),
+  scales: {
+    instances: (sizing, by) => ({ ...sizing, instances: sizing.instances + (by > 0 ? by : sizing.instances) }),
+  },
   topology,
   connect: () => ({}),
   files: ({ sizing }) => [
@@ -108,7 +120,7 @@ function api({ name, sizing, bindings }: PartContext<LimiterSizing>): ProcessSet
     replicas: sizing.instances,
     args: [],
     env: {
-      HOST: { ownHost: true },
+      HOST: { listenHost: true },
       PORT: { ownPort: 'http' },
       LOG_LEVEL: 'info',
       POLICIES_FILE: { file: 'policies' },

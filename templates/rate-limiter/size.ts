@@ -112,7 +112,17 @@ function asNumber(value: Json | undefined): number {
 /** Callers whose entries live at once: each check may be another caller's, and an entry is swept after a period. */
 const keysAtOnce = (rate: number, periodMs: number) => Math.min(1e7, Math.ceil((rate * 2 * periodMs) / 1000));
 
-function demandOf({ requirements: r }: SizeInput, sizing: LimiterSizing, figures: Figures): Omit<Demand, 'from'> {
+/** Of service/src/buckets.ts and script.ts; a test holds them together. */
+export const storeUse = {
+  keyPrefixes: ['rl:'],
+  scriptCommands: ['time', 'hget', 'hmget', 'hset', 'hdel', 'hscan', 'unlink', 'pttl', 'pexpire'],
+} as const;
+
+function demandOf(
+  { requirements: r, options }: SizeInput,
+  sizing: LimiterSizing,
+  figures: Figures,
+): Omit<Demand, 'from'> {
   const keys = keysAtOnce(figures.checksPerSecond, sizing.policy.periodMs);
   return {
     capability: 'kv',
@@ -126,7 +136,15 @@ function demandOf({ requirements: r }: SizeInput, sizing: LimiterSizing, figures
     pieces: capacity.leastBuckets(figures.checksPerSecond),
     clients: figures.instances,
     p99Ms: r.latency.p99Ms - figures.checkP99Ms,
-    guarantees: { evicts: false, durability: 'disk', replicas: 1, atomicScripts: true, waitsForReplica: true },
+    uses: storeUse,
+    guarantees: {
+      evicts: false,
+      durability: 'disk',
+      replicas: 1,
+      atomicScripts: true,
+      waitsForReplica: true,
+      ...(options.tls === true ? { encrypted: true } : {}),
+    },
   };
 }
 

@@ -3,6 +3,7 @@
 import { cheapest } from '../../src/capacity/hardware.ts';
 import { leastThat, p99Ms, serversFor } from '../../src/capacity/queueing.ts';
 import type { Demand, Machine, Sized, SizeInput, Unsized } from '../../src/pattern.ts';
+import { usersOf } from './access.ts';
 import * as capacity from './capacity.ts';
 import { excuse } from './excuse.ts';
 import { explain } from './explain.ts';
@@ -195,6 +196,7 @@ function sized({ input, shape, times }: Search, fitted: Fitted, apis: number): S
         replicas: shape.replicas,
         atomicScripts: true,
         waitsForReplica: shape.replicas > 0,
+        encrypted: sizing.tls,
         failoverLossMs: shape.mode === 'store' ? shape.timeoutMs : Number.MAX_SAFE_INTEGER,
         failoverMs: shape.mode === 'store' ? capacity.failoverMs(shape.timeoutMs) : input.hardware.machineRepairMs,
       },
@@ -222,5 +224,13 @@ function sizingOf({ input, shape, times }: Omit<Search, 'latencies'>, fitted: Fi
     busyCpus: Number(capacity.totalLoad(demands, shape.replicas, times).toPrecision(6)),
     payloadBytes: (user ?? demands[0])?.payloadBytes ?? 1,
     totalMiB: totalMiB(demands),
+    users: usersOf(demands),
+    tls: isEncrypted(input),
+    ambassador: input.options.ambassador === true && apis > 0,
   };
+}
+
+/** The user's wish for this part, or another part's for what it keeps here. */
+function isEncrypted({ options, demands }: SizeInput): boolean {
+  return options.tls === true || demands.some(({ guarantees }) => guarantees.encrypted === true);
 }

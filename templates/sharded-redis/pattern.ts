@@ -1,6 +1,7 @@
 /** Sharded Redis: a Redis Cluster that keeps what it acknowledged, or a ring of caches that may forget. */
 
 import { definePattern, type PartContext, type Requirements } from '../../src/pattern.ts';
+import { itemUse } from './access.ts';
 import { serviceTimePriors, serviceUs } from './capacity.ts';
 import { type StoreSizing, size } from './size.ts';
 import { connect, topology } from './topology.ts';
@@ -22,11 +23,30 @@ export default definePattern<StoreSizing>({
       priorSource: 'the planner’s own number is enough',
       unasked: true,
     },
+    {
+      key: 'tls',
+      ask: 'Is everything on its way to and between the servers to be encrypted?',
+      feeds: 'whether the servers speak TLS, and nothing else',
+      type: { kind: 'confirm' },
+      prior: false,
+      priorSource: 'the network between the machines is trusted with what they say',
+      unasked: true,
+    },
+    {
+      key: 'ambassador',
+      ask: 'Is a ring to be reached through an ambassador, at one localhost address?',
+      feeds: 'whether applications that know nothing of a ring can use it; it costs a hop',
+      type: { kind: 'confirm' },
+      prior: false,
+      priorSource: 'a client that knows the ring needs no hop',
+      unasked: true,
+    },
   ],
   userDemand: (requirements) => ({ ...userLoad(requirements), capability: 'kv', guarantees: {} }),
   size,
   local,
   footprint,
+  scales: { shards: (sizing, by) => ({ ...sizing, shards: sizing.shards + Math.max(1, by) }) },
   topology,
   connect,
   files: (part) => [
@@ -37,6 +57,7 @@ export default definePattern<StoreSizing>({
         cluster: part.sizing.mode === 'store',
         appendonly: part.sizing.mode === 'store',
         appendFsync: part.sizing.appendFsync,
+        tls: part.sizing.tls,
         maxmemoryPolicy: part.sizing.mode === 'store' ? 'noeviction' : 'allkeys-lru',
       },
       ownership: 'generated',
@@ -60,6 +81,7 @@ function userLoad({ rate, data, latency }: Requirements) {
     // The smallest values make the most keys, each with its overhead.
     keys: Math.max(1, Math.ceil((data.totalMiB.high * 2 ** 20) / data.payloadBytes.low)),
     p99Ms: latency.p99Ms,
+    uses: itemUse,
   };
 }
 

@@ -9,7 +9,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { Bench, figures, freePort, has, onCore1, ratio, rounds, type Turn, turn } from './side-by-side.ts';
+import { has } from './side-by-side.ts';
+import { Bench, figures, freePort, onCore1, ratio, rounds, type Turn, turn } from './turns.ts';
 
 interface Node {
   readonly name: string;

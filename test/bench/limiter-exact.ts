@@ -8,7 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { ask, drive, frame, type Requests, type Word } from './pipeline.ts';
-import { Bench, figures, onCore1, ratio, rounds, type Turn, turn } from './side-by-side.ts';
+import { Bench, figures, onCore1, ratio, rounds, type Turn, turn } from './turns.ts';
 
 interface Emitted {
   createBuckets(options: object): {

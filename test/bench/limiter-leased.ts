@@ -6,7 +6,8 @@
  * `npm run bench -- limiter-leased [rounds]`
  */
 
-import { Bench, figures, median, onCore1, rounds, type Turn, turn } from './side-by-side.ts';
+import { median } from './side-by-side.ts';
+import { Bench, figures, onCore1, rounds, type Turn, turn } from './turns.ts';
 
 interface Limiter {
   decide(policy: string, key: string): { readonly allowed: boolean } | Promise<{ readonly allowed: boolean }>;

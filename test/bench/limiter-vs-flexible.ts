@@ -9,7 +9,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { anchorPackage, Bench, figures, onCore1, ratio, rounds, type Turn, turn } from './side-by-side.ts';
+import { anchorPackage, Bench, figures, onCore1, ratio, rounds, type Turn, turn } from './turns.ts';
 
 const version = '11.4.0';
 const seconds = 2;

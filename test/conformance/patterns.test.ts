@@ -26,12 +26,25 @@ function faultsOf(topology: Topology): readonly string[] {
   const faults = ids.filter((id, index) => ids.indexOf(id) !== index || !word.test(id)).map((id) => `id ${id}`);
   for (const each of all) {
     for (const needed of each.dependsOn) if (!ids.includes(needed)) faults.push(`${each.id} depends on ${needed}`);
-    for (const reference of [...each.args, ...Object.values(each.env)].flatMap(references)) {
+    for (const reference of everyValue(each).flatMap(references)) {
       const problem = brokenReference(each, reference, topology);
       if (problem !== null) faults.push(`${each.id}: ${problem}`);
     }
+    faults.push(...secretsOnShow(each));
   }
   return [...faults, ...cycles(all)];
+}
+
+function everyValue(process: ProcessSet | Job): readonly Value[] {
+  const { args, env, secretFiles = [], access = {} } = process as ProcessSet;
+  return [...args, ...Object.values(env), ...secretFiles.map(({ text }) => text), ...Object.values(access)];
+}
+
+/** Arguments can be read by everybody on the machine, and a secret in the midst of a variable cannot be mounted. */
+function secretsOnShow({ id, args, env }: ProcessSet | Job): readonly string[] {
+  const isSecret = (value: Exclude<Value, string>) => 'secret' in value;
+  const joined = Object.values(env).filter((value) => typeof value !== 'string' && 'concat' in value);
+  return [...args, ...joined].flatMap(references).some(isSecret) ? [`${id} shows a secret`] : [];
 }
 
 function brokenReference(from: ProcessSet | Job, reference: Exclude<Value, string>, topology: Topology): string | null {
@@ -39,13 +52,27 @@ function brokenReference(from: ProcessSet | Job, reference: Exclude<Value, strin
     const set = topology.processSets.find(({ id }) => id === reference.addressesOf);
     return set?.ports.some(({ name }) => name === reference.port) ? null : `addresses of ${reference.addressesOf}`;
   }
-  const own = 'ports' in from ? from : { ports: [], volumes: [], files: [] };
+  if ('secret' in reference) {
+    const keys = { password: ['password', 'sha256'], certificate: ['ca.crt', 'tls.crt', 'tls.key'] };
+    const secret = topology.secrets?.find(({ name }) => name === reference.secret);
+    return secret && keys[secret.content.kind].includes(reference.key) ? null : `secret ${reference.secret}`;
+  }
+  if ('sidecar' in reference) {
+    const sidecar = (from as ProcessSet).sidecars?.find(({ name }) => name === reference.sidecar);
+    return sidecar?.ports.some(({ name }) => name === reference.port) ? null : `sidecar ${reference.sidecar}`;
+  }
+  const own: Pick<ProcessSet, 'ports' | 'volumes' | 'files' | 'secretFiles'> =
+    'ports' in from ? from : { ports: [], volumes: [], files: [] };
+  if ('reachedPort' in reference)
+    return own.ports.some(({ name }) => name === reference.reachedPort) ? null : `port ${reference.reachedPort}`;
   if ('ownPort' in reference)
     return own.ports.some(({ name }) => name === reference.ownPort) ? null : `port ${reference.ownPort}`;
   if ('volume' in reference)
     return own.volumes.some(({ name }) => name === reference.volume) ? null : `volume ${reference.volume}`;
   if ('file' in reference)
-    return own.files.some(({ name }) => name === reference.file) ? null : `file ${reference.file}`;
+    return [...own.files, ...(own.secretFiles ?? [])].some(({ name }) => name === reference.file)
+      ? null
+      : `file ${reference.file}`;
   return null;
 }
 
@@ -66,7 +93,23 @@ describe('the checks themselves', () => {
     if (isNoPlan(made)) throw new Error('no plan');
     const [first] = made.topology.processSets as [ProcessSet];
     const broken: ProcessSet = { ...first, dependsOn: ['nowhere', first.id], env: { X: { file: 'none' } } };
-    expect(faultsOf({ processSets: [broken], jobs: [] })).toHaveLength(3);
+    const { secrets = [] } = made.topology;
+    expect(faultsOf({ processSets: [broken], jobs: [], secrets })).toHaveLength(3);
+  });
+
+  it('notice a secret that is not there, or that everybody can see', () => {
+    const made = assemblePlan(requirements(), catalogue);
+    if (isNoPlan(made)) throw new Error('no plan');
+    const [first] = made.topology.processSets as [ProcessSet];
+    const { secrets = [] } = made.topology;
+    const password: Value = { secret: secrets[0]?.name ?? '', key: 'password' };
+    const faults = (change: Partial<ProcessSet>) =>
+      faultsOf({ processSets: [{ ...first, ...change }], jobs: [], secrets });
+    expect(faults({ env: { X: password } })).toEqual([]);
+    expect(faults({ args: [...first.args, { concat: ['--pass=', password] }] })).toHaveLength(1);
+    expect(faults({ env: { X: { concat: ['user:', password] } } })).toHaveLength(1);
+    expect(faults({ env: { X: { secret: 'nobody-knows', key: 'password' } } })).toHaveLength(1);
+    expect(faults({ env: { X: { ...password, key: 'tls.key' } } })).toHaveLength(1);
   });
 });
 
@@ -174,7 +217,7 @@ describe.each(catalogue.map((pattern) => [pattern.id, pattern] as const))('%s', 
     const asked = sized.demands.map(({ capability }) => capability);
     expect(new Set(asked).size).toBe(asked.length);
     expect(Object.keys(sized.guarantees).sort()).toEqual([...pattern.provides].sort());
-    const bound = pattern.connect(context, Object.values(sized.guarantees)[0] as never);
+    const bound = pattern.connect(context, Object.values(sized.guarantees)[0] as never, 'another');
     expect(Object.keys(bound).sort()).toEqual([...pattern.provides].sort());
   });
 

@@ -64,7 +64,11 @@ describe('a process set of engines', () => {
       '--cluster-announce-hostname',
       'node-$(DSP_POD_INDEX).$$(literal)',
     ]);
-    expect(container.env.map(({ name }: { name: string }) => name)).toEqual(['DSP_POD_IP', 'DSP_POD_INDEX']);
+    expect(container.env.map(({ name }: { name: string }) => name)).toEqual([
+      'DSP_POD_IP',
+      'DSP_POD_NAME',
+      'DSP_POD_INDEX',
+    ]);
     expect(container.volumeMounts.map(({ mountPath }: { mountPath: string }) => mountPath)).toEqual([
       '/tmp',
       '/var/lib/dsp/data',
@@ -86,7 +90,7 @@ describe('a process set of engines', () => {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
-      terminationGracePeriodSeconds: 15,
+      terminationGracePeriodSeconds: 18,
     });
     expect(pod.containers[0].securityContext).toEqual({
       allowPrivilegeEscalation: false,
@@ -94,8 +98,8 @@ describe('a process set of engines', () => {
       capabilities: { drop: ['ALL'] },
     });
     expect(pod.containers[0].resources).toEqual({
-      requests: { cpu: '250m', memory: '256Mi' },
-      limits: { memory: '256Mi' },
+      requests: { cpu: '250m', memory: '256Mi', 'ephemeral-storage': '128Mi' },
+      limits: { memory: '256Mi', 'ephemeral-storage': '128Mi' },
     });
   });
 
@@ -127,7 +131,7 @@ describe('a process set of services without state', () => {
     const { spec } = one(resources, 'Deployment', 'limiter-api');
     expect(spec).toMatchObject({ replicas: 2, strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } });
     const [container] = spec.template.spec.containers;
-    expect(container.env.slice(1)).toEqual([
+    expect(container.env.slice(2)).toEqual([
       { name: 'HOST', value: '$(DSP_POD_IP)' },
       { name: 'PORT', value: '8080' },
       { name: 'KV_NODES', value: [0, 1, 2].map((i) => `store-redis-${i}.store-redis.shop.svc:6379`).join(',') },
@@ -192,12 +196,21 @@ describe('a job', () => {
     expect(one(again.resources, 'Job', 'store-converge').metadata.name).toBe(job.metadata.name);
   });
 
-  it('is told who leaves', async () => {
-    const envOf = ({ resources }: Awaited<ReturnType<typeof deploy>>) =>
-      podOf(resources, 'Job', 'store-converge').containers[0].env;
-    expect(envOf(await deploy())).toContainEqual({ name: 'LEAVING', value: '' });
-    const leaving = { 'store-converge': 'store-redis-3.store-redis.shop.svc:6379' };
-    expect(envOf(await deploy({ leaving }))).toContainEqual({ name: 'LEAVING', value: leaving['store-converge'] });
+  it('runs before the set changes as well, for whoever is no longer wanted', async () => {
+    const { resources } = await deploy();
+    const envOf = (name: string) => podOf(resources, 'Job', name).containers[0].env;
+    expect(envOf('store-converge')).toContainEqual({ name: 'LEAVING', value: '' });
+    expect(envOf('store-converge-drain')).toContainEqual({ name: 'LEAVING', value: '*' });
+    const [set] = store.processSets as readonly [ProcessSet];
+    const nameOf = async (changed: Partial<ProcessSet>) => {
+      const changedStore = { ...store, processSets: [{ ...set, ...changed }] };
+      const { resources } = await deploy({}, [changedStore, limiter]);
+      return one(resources, 'Job', 'store-converge-drain').metadata.name;
+    };
+    const name = one(resources, 'Job', 'store-converge-drain').metadata.name;
+    expect(await nameOf({ replicas: 2 })).not.toBe(name);
+    // Nobody leaves when something else changes.
+    expect(await nameOf({ resources: { cpuMillis: 500, memoryMiB: 512 } })).toBe(name);
   });
 });
 

@@ -16,7 +16,7 @@ interface Container {
   readonly args?: readonly string[];
   readonly command?: readonly string[];
   readonly image: string;
-  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[];
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumeMounts: readonly { readonly name: string }[];
   readonly readinessProbe?: Record<string, unknown>;
@@ -64,6 +64,11 @@ function expectSameTexts(
   expect(container.args ?? [], process.id).toHaveLength(process.args.length);
   const env = new Map(container.env.map(({ name, value }) => [name, value]));
   for (const [name, value] of Object.entries(process.env)) {
+    if (typeof value !== 'string' && 'secret' in value) {
+      const { valueFrom } = container.env.find((variable) => variable.name === name) ?? {};
+      expect(valueFrom, `${process.id} ${name}`).toEqual({ secretKeyRef: { name: value.secret, key: value.key } });
+      continue;
+    }
     expect(env.get(name), `${process.id} ${name}`).toBeTypeOf('string');
     if (typeof value === 'string' && !value.includes('$')) expect(env.get(name)).toBe(value);
     if (typeof value === 'string' || !('addressesOf' in value)) continue;
@@ -124,7 +129,10 @@ describe.each(scenarios)('%s', (name) => {
     const plan = await planScenario(name);
     const { resources } = await deployPlan(plan);
     const jobs = resources.filter(({ kind }) => kind === 'Job');
-    expect(jobs.map((job) => job.name)).toEqual(plan.topology.jobs.map(({ id }) => id));
+    const drains = plan.topology.jobs.filter(({ leavingEnv }) => leavingEnv).map(({ id }) => `${id}-drain`);
+    expect(jobs.map((job) => job.name).filter((name) => !drains.includes(name))).toEqual(
+      plan.topology.jobs.map(({ id }) => id),
+    );
     for (const job of plan.topology.jobs) {
       const { spec } = one(resources, 'Job', job.id);
       expectSameTexts(job, spec.template.spec.containers[0], plan.topology.processSets);

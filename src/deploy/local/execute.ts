@@ -7,7 +7,7 @@ import { attempt } from '../../project/files.ts';
 import { runLogged } from './command.ts';
 import type { Step } from './order.ts';
 import { markerOf, type Paths } from './paths.ts';
-import { inheritedEnv, sendSignal, startProcess, stopProcesses } from './process.ts';
+import { inheritedEnv, sendSignal, startInstance, stopProcesses } from './process.ts';
 import { lastLines, waitReady } from './ready.ts';
 import {
   type InstanceRecord,
@@ -18,6 +18,7 @@ import {
   writeWhole,
 } from './registry.ts';
 import { digestOf, type InstanceSpec, type JobSpec, type Resolution } from './resolve.ts';
+import { handOver } from './secrets.ts';
 
 /** A deployment under way; `state` is what the disk holds. */
 export interface Run {
@@ -95,8 +96,7 @@ async function start(run: Run, ids: readonly string[]): Promise<void> {
     run,
     specs.map((spec) => asRecord(spec, null)),
   );
-  const marker = markerOf(run.paths);
-  const started = await Promise.allSettled(specs.map((spec) => startProcess(spec, marker, run.clock)));
+  const started = await Promise.allSettled(specs.map((spec) => startInstance(run.paths, spec, run.clock)));
   // Those that did start are recorded before the first failure is told.
   await recordInstances(
     run,
@@ -182,7 +182,13 @@ async function runJob(run: Run, id: string, leaving: readonly string[]): Promise
     command: job.command,
     args: job.args,
     cwd: job.cwd,
-    env: { ...inheritedEnv(process.env), ...markerOf(run.paths), ...job.env, ...leavingEnv(run, job, leaving) },
+    env: {
+      ...inheritedEnv(process.env),
+      ...markerOf(run.paths),
+      ...job.env,
+      ...(await handOver(run.paths, job)),
+      ...leavingEnv(run, job, leaving),
+    },
     logPath: job.logPath,
     signal: run.signal,
     timeoutMs: job.timeoutMs,
@@ -198,8 +204,8 @@ function leavingEnv(run: Run, job: JobSpec, leaving: readonly string[]): Readonl
   if (job.leavingEnv === null) return {};
   const { name, port } = job.leavingEnv;
   const addresses = leaving.map((id) => {
-    const { host, ports } = specOf(run, id);
-    return `${host}:${ports[port]}`;
+    const { host, ports, reached } = specOf(run, id);
+    return `${host}:${reached?.[port] ?? ports[port]}`;
   });
   return { [name]: addresses.join(',') };
 }

@@ -30,6 +30,16 @@ export function pathsOf(root: string): Paths {
   };
 }
 
+/** With the data: what was made for it is kept and destroyed with it. */
+export function secretsPathOf(paths: Paths): string {
+  return join(paths.dataDir, 'secrets.json');
+}
+
+/** Of an instance or job that works in `cwd`. */
+export function secretFilePath(cwd: string, fileName: string): string {
+  return join(cwd, '.secrets', fileName);
+}
+
 /** Set for every process that a deployment starts, builds included. */
 const markerName = 'DSP_DEPLOYMENT';
 

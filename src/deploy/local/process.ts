@@ -5,9 +5,11 @@ import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import type { Clock } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
 import { attempt } from '../../project/files.ts';
+import { markerOf, type Paths } from './paths.ts';
 import { findProcess, type ProcessIdentity, readProcess } from './procfs.ts';
 import type { ProcessRecord } from './registry.ts';
 import type { InstanceSpec } from './resolve.ts';
+import { handOver } from './secrets.ts';
 
 /** What a process gets from the environment of dsp; the rest stays with the user. */
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL'];
@@ -20,19 +22,16 @@ export function inheritedEnv(env: Readonly<Record<string, string | undefined>>):
  * Starts an instance in its own session, with its data folder as working directory and its output appended to its log.
  * Returns as soon as it executes. Throws `deploy.died` when it cannot be executed at all.
  */
-export async function startProcess(
-  spec: InstanceSpec,
-  marker: Readonly<Record<string, string>>,
-  clock: Clock,
-): Promise<ProcessRecord> {
+export async function startInstance(paths: Paths, spec: InstanceSpec, clock: Clock): Promise<ProcessRecord> {
   return attempt(spec.cwd, async () => {
+    const given = { ...markerOf(paths), ...spec.env, ...(await handOver(paths, spec)) };
     for (const folder of [spec.cwd, ...spec.volumes]) mkdirSync(folder, { recursive: true });
     const log = openSync(spec.logPath, 'a');
     try {
       const logOffset = fstatSync(log).size;
       const child = spawn(spec.command, [...spec.args], {
         cwd: spec.cwd,
-        env: { ...inheritedEnv(process.env), ...marker, ...spec.env },
+        env: { ...inheritedEnv(process.env), ...given },
         detached: true,
         stdio: ['ignore', log, log],
       });

@@ -1,8 +1,9 @@
 /** Probes, and waiting for a process that has just started. */
 
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { Clock } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
 import { findProcess } from './procfs.ts';
@@ -15,9 +16,14 @@ const readyTimeoutMs = 120_000;
 const shownLines = 20;
 
 /** Null when ready, else why not. Never throws. */
-export function probe(readiness: ResolvedProbe): Promise<string | null> {
-  if (readiness.kind === 'http') return probeHttp(readiness.port, readiness.path);
-  return probeSocket(readiness.port, readiness.kind === 'redis' ? { send: 'PING\r\n', expect: '+PONG\r\n' } : null);
+export async function probe(readiness: ResolvedProbe): Promise<string | null> {
+  const { port } = readiness;
+  if (readiness.kind === 'http') return probeHttp(port, readiness.path);
+  if (readiness.kind === 'tcp') return probeSocket(port, () => connect({ host: localHost, port }), null);
+  const ask = { send: 'PING\r\n', expect: '+PONG\r\n' };
+  if (readiness.tls === undefined) return probeSocket(port, () => connect({ host: localHost, port }), ask);
+  const { caPath, serverName: servername } = readiness.tls;
+  return probeSocket(port, () => connectTls({ host: localHost, port, servername, ca: readFileSync(caPath) }), ask);
 }
 
 function probeHttp(port: number, path: string): Promise<string | null> {
@@ -33,23 +39,29 @@ function probeHttp(port: number, path: string): Promise<string | null> {
   });
 }
 
-function probeSocket(port: number, ask: { send: string; expect: string } | null): Promise<string | null> {
-  return new Promise((resolve) => {
+function probeSocket(
+  port: number,
+  open: () => Socket,
+  ask: { send: string; expect: string } | null,
+): Promise<string | null> {
+  return new Promise<string | null>((resolve) => {
     let answer = '';
     const end = (result: string | null) => {
       resolve(result);
       socket.destroy();
     };
-    const socket = connect({ host: localHost, port });
+    const socket = open();
     socket.setTimeout(probeTimeoutMs, () => end(`port ${port} does not answer`));
     socket.on('error', (error) => end(error.message));
     socket.on('close', () => end(`port ${port} closed the connection`));
-    socket.on('connect', () => (ask === null ? end(null) : socket.write(ask.send)));
+    socket.on(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () =>
+      ask === null ? end(null) : socket.write(ask.send),
+    );
     socket.on('data', (chunk) => {
       answer += chunk.toString('latin1');
       if (answer.includes('\n')) end(answer === ask?.expect ? null : `answers ${JSON.stringify(answer.trim())}`);
     });
-  });
+  }).catch((error: Error) => error.message);
 }
 
 /**

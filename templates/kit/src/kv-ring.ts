@@ -5,7 +5,6 @@
 
 import { systemClock } from './clock.ts';
 import { buildRing, type Ring, type RingServer, serverOf } from './ketama.ts';
-import type { KvClient } from './kv-client.ts';
 import { RedisNode } from './redis-node.ts';
 import {
   codeOf,
@@ -22,7 +21,7 @@ export interface RingKvOptions extends RoutedKvOptions {
 }
 
 /** Connects on first use. */
-export function ringKv(options: RingKvOptions): KvClient {
+export function ringKv(options: RingKvOptions): RoutedKv {
   return new RoutedKv(new RingRouter(options), options);
 }
 
@@ -34,7 +33,7 @@ class RingRouter implements Router {
   constructor(options: RingKvOptions) {
     this.#ring = buildRing(options.nodes);
     const clock = options.clock ?? systemClock;
-    this.#nodes = options.nodes.map(({ address }) => new RedisNode(address, options.timeoutMs, clock));
+    this.#nodes = options.nodes.map(({ address }) => new RedisNode(address, options.timeoutMs, clock, options.access));
   }
 
   async ready(): Promise<void> {

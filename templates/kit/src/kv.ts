@@ -2,12 +2,14 @@
 
 import { z } from 'zod';
 import { type Env, readConfig } from './config.ts';
-import type { KvClient } from './kv-client.ts';
 import { clusterKv } from './kv-cluster.ts';
 import { ringKv } from './kv-ring.ts';
 import type { Registry } from './metrics.ts';
+import { redisAccessFromEnv } from './redis-access.ts';
+import type { RoutedKv } from './routed-kv.ts';
 
 export * from './kv-client.ts';
+export type { RoutedKv } from './routed-kv.ts';
 
 const commaList = z.string().transform((text) => text.split(',').map((item) => item.trim()));
 
@@ -25,10 +27,14 @@ const schema = z
     message: 'needs one name for each of KV_NODES',
   });
 
-/** A client for the store that the environment names (KV_MODE, KV_NODES, KV_NAMES, KV_TIMEOUT_MS). Throws ConfigError. */
-export function kvFromEnv(env: Env, options: { readonly metrics?: Registry } = {}): KvClient {
+/**
+ * A client for the store that the environment names: KV_MODE, KV_NODES, KV_NAMES, KV_TIMEOUT_MS, and how to get in
+ * (redis-access.ts). Throws ConfigError.
+ */
+export function kvFromEnv(env: Env, options: { readonly metrics?: Registry } = {}): RoutedKv {
   const config = readConfig(schema, env);
-  const common = { timeoutMs: config.KV_TIMEOUT_MS, ...(options.metrics && { metrics: options.metrics }) };
+  const access = redisAccessFromEnv(env);
+  const common = { timeoutMs: config.KV_TIMEOUT_MS, access, ...(options.metrics && { metrics: options.metrics }) };
   if (config.KV_MODE === 'cluster') return clusterKv({ ...common, seeds: config.KV_NODES });
   const names = config.KV_NAMES ?? [];
   return ringKv({

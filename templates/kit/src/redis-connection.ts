@@ -2,6 +2,7 @@
 
 import { Redis, ReplyError } from 'ioredis';
 import type { Clock } from './clock.ts';
+import type { RedisAccess } from './redis-access.ts';
 
 export type Argument = string | Buffer | number;
 
@@ -31,6 +32,25 @@ interface Waiting {
   readonly resolve: (answer: Answer) => void;
 }
 
+/** The server, or the client, will have nothing to do with the other until somebody changes its configuration. */
+export class RedisRefusedError extends Error {
+  override readonly name = 'RedisRefusedError';
+}
+
+/** The error in words that say what to change; undefined when it is none of that kind. */
+function refusalOf(address: string, { user, tls }: RedisAccess, error: unknown): RedisRefusedError | undefined {
+  const { message = '', code = '' } = error as NodeJS.ErrnoException;
+  const because = (reason: string) => new RedisRefusedError(`${address}: ${reason}`, { cause: error });
+  if (message.startsWith('WRONGPASS')) {
+    return because(`the password of user ${user?.name} is refused: KV_PASSWORD is another one than the server's`);
+  }
+  if (/^NOPERM|^NOAUTH/.test(message)) return because(`user ${user?.name ?? 'default'} may not do this: ${message}`);
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return because(`its certificate is not for ${tls?.serverName}`);
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return because(`its certificate is not to be trusted: ${message}`);
+  if (code === 'EPROTO') return because(`it does not speak TLS: ${message}`);
+  return undefined;
+}
+
 export class RedisConnection {
   readonly address: string;
   /** Of the server process at the other end; a restart of it ends the connection, so it never changes. */
@@ -55,10 +75,20 @@ export class RedisConnection {
     this.#clock = clock;
   }
 
-  /** Connects and reads the server's run_id. Rejects when that was not done within `timeoutMs`. */
-  static async open(address: string, timeoutMs: number, clock: Clock): Promise<RedisConnection> {
+  /**
+   * Connects, names itself, and reads the server's run_id. Rejects when that was not done within `timeoutMs`, and with
+   * {@link RedisRefusedError} when the server does not know the user or the client does not trust the server.
+   */
+  static async open(
+    address: string,
+    timeoutMs: number,
+    clock: Clock,
+    access: RedisAccess = {},
+  ): Promise<RedisConnection> {
+    const { user, tls } = access;
     const redis = new Redis({
       ...splitAddress(address),
+      ...(tls ? { tls: { ca: tls.ca, servername: tls.serverName } } : {}),
       lazyConnect: true,
       connectTimeout: timeoutMs,
       protocol: 2,
@@ -71,17 +101,22 @@ export class RedisConnection {
       retryStrategy: () => null,
     });
     // Failures arrive through the commands' promises; an `error` event without a listener would be printed.
-    redis.on('error', () => {});
+    let failure: Error | undefined;
+    redis.on('error', (error) => {
+      failure = error;
+    });
     const timer = setTimeout(() => redis.disconnect(), timeoutMs);
     try {
       await redis.connect();
+      // Not left to the driver, which would go on as nobody after a refusal.
+      if (user !== undefined) await redis.call('AUTH', user.name, user.password);
       const info = String(await redis.call('INFO', 'server'));
       const runId = /^run_id:(\w+)/m.exec(info)?.[1];
       if (runId === undefined) throw new Error('INFO names no run_id');
       return new RedisConnection(address, runId, redis, timeoutMs, clock);
     } catch (error) {
       redis.disconnect();
-      throw error;
+      throw refusalOf(address, access, failure ?? error) ?? error;
     } finally {
       clearTimeout(timer);
     }

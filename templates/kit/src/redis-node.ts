@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from './clock.ts';
+import type { RedisAccess } from './redis-access.ts';
 import { type Answer, type Command, RedisConnection } from './redis-connection.ts';
 
 export interface Attempt {
@@ -45,12 +46,13 @@ export class RedisNode {
   #queue: Queued[] = [];
   #committing = false;
 
-  constructor(address: string, timeoutMs: number, clock: Clock) {
+  constructor(address: string, timeoutMs: number, clock: Clock, access: RedisAccess = {}) {
     this.address = address;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
-    this.#plain = new Link(address, timeoutMs, clock);
-    this.#commits = new Link(address, timeoutMs, clock);
+    const open = () => RedisConnection.open(address, timeoutMs, clock, access);
+    this.#plain = new Link(address, clock, open);
+    this.#commits = new Link(address, clock, open);
   }
 
   /** Connects; rejects when the server was not reached within the time-out. */
@@ -149,17 +151,17 @@ function sendOne(connection: RedisConnection, attempt: Attempt, timeoutMs: numbe
 /** A connection that is opened when it is needed, and again when it was lost. */
 class Link {
   readonly #address: string;
-  readonly #timeoutMs: number;
   readonly #clock: Clock;
+  readonly #connect: () => Promise<RedisConnection>;
   #current: RedisConnection | undefined;
   #opening: Promise<RedisConnection> | undefined;
   #failedAtMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
-  constructor(address: string, timeoutMs: number, clock: Clock) {
+  constructor(address: string, clock: Clock, connect: () => Promise<RedisConnection>) {
     this.#address = address;
-    this.#timeoutMs = timeoutMs;
     this.#clock = clock;
+    this.#connect = connect;
   }
 
   /** The live connection, if there is one. */
@@ -170,7 +172,7 @@ class Link {
   async open(): Promise<RedisConnection> {
     if (this.#current?.usable) return this.#current;
     if (this.#closed) throw new Error('the client is closed');
-    this.#opening ??= RedisConnection.open(this.#address, this.#timeoutMs, this.#clock)
+    this.#opening ??= this.#connect()
       .then((connection) => {
         if (this.#closed) connection.close();
         this.#current = connection;

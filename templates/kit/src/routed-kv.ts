@@ -13,6 +13,7 @@ import {
   type WaitOptions,
 } from './kv-client.ts';
 import { Counter, Histogram, type Registry } from './metrics.ts';
+import type { RedisAccess } from './redis-access.ts';
 import type { Command } from './redis-connection.ts';
 import type { Attempt, AttemptAnswer, RedisNode } from './redis-node.ts';
 
@@ -48,6 +49,8 @@ export interface Router {
 export interface RoutedKvOptions {
   /** Bound of every command in all, from the call to the server's answer, waiting for replicas not counted. */
   readonly timeoutMs: number;
+  /** Absent: as nobody, in clear. */
+  readonly access?: RedisAccess;
   readonly metrics?: Registry;
   readonly clock?: Clock;
 }
@@ -136,6 +139,14 @@ export class RoutedKv implements KvClient {
         return unknown;
       },
     });
+  }
+
+  /**
+   * One command to the owner of `key`, as it stands, for whoever speaks the servers' own protocol. `readOnly`: sent again
+   * even when it may have run.
+   */
+  command(key: string, command: Command, readOnly: boolean): Promise<unknown> {
+    return this.#do({ name: 'command', key, readOnly, wait: {}, command: () => command });
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MalformedResponse, type ParsedResponse, ResponseParser } from '../../../src/bench/response-parser.ts';
+import { MalformedResponse } from '../../../src/bench/answer.ts';
+import { type ParsedResponse, ResponseParser } from '../../../src/bench/response-parser.ts';
 import { type Random, seededRandom } from '../../../src/random.ts';
 
 /** Feeds `text` cut at the given places, each piece from a buffer that is overwritten afterwards. */

@@ -27,11 +27,21 @@ export function cell(count: number, latencyMs: number, changes: Partial<Cell> = 
   const latency = new Hdr();
   for (let i = 0; i < count; i++) latency.record(latencyMs);
   const counts = { offered: count, sent: count, correct: count, failed: 0, late: 0, behind: 0, dropped: 0 };
-  return { part: 'store', operation: 'get', phase: 'steady', ...counts, byStatus: { 200: count }, latency, ...changes };
+  return {
+    part: 'store',
+    operation: 'get',
+    phase: 'steady',
+    ...counts,
+    byStatus: { 200: count },
+    latency,
+    lag: new Hdr(),
+    ...changes,
+  };
 }
 
 export const fault: FaultRecord = {
   kind: 'kill',
+  fault: 'kill:store.primary',
   instance: 'store-redis-0',
   set: 'store-redis',
   part: 'store',
@@ -107,6 +117,7 @@ export function report(changes: Partial<Report> = {}): Report {
         failed: 0,
         late: 3,
         behind: 0,
+        lagP99Ms: 0.1,
         dropped: 0,
         byStatus: { 200: 5000 },
         latency: { count: 5000, minMs: 1, meanMs: 2, p50Ms: 2, p90Ms: 3, p95Ms: 4, p99Ms: 5.003, p999Ms: 7, maxMs: 9 },

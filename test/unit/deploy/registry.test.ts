@@ -28,6 +28,8 @@ function stateOf(settled: boolean): RunState {
     ports: { 'store-redis-0': { redis: 1 }, 'store-redis-1': { redis: 2 }, 'web-api-0': { http: 3 } },
     engines: { 'redis-server': { path: '/redis', version: '7' } },
     node: { path: '/node', version: '20' },
+    secrets: {},
+    instruments: null,
     digests: { 'dist/api.mjs': '', 'dist/converge.mjs': '', 'parts/store/redis.conf': '' },
   });
   const records = instances.map((spec) => [spec.id, { spec, digest: '', process: null, drained: false }] as const);

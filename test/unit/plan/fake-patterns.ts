@@ -9,6 +9,7 @@ export const guarantees: Guarantees = {
   atomicScripts: true,
   waitsForReplica: true,
   failoverLossMs: 0,
+  encrypted: false,
   failoverMs: 1000,
 };
 

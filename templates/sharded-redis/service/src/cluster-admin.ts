@@ -2,12 +2,14 @@
 
 import { lookup } from 'node:dns/promises';
 import type { Clock } from '@dsp/kit/clock';
+import type { RedisAccess } from '@dsp/kit/redis-access';
 import { type Argument, RedisConnection, splitAddress } from '@dsp/kit/redis-connection';
 import { clusterSlotCount, type NodeState, parseClusterNodes, toRanges } from './cluster-view.ts';
 import type { Step } from './convergence.ts';
 
 export interface AdminOptions {
   readonly clock: Clock;
+  readonly access: RedisAccess;
   /** Bound of one command, and of one MIGRATE, which holds up both of its nodes. */
   readonly commandTimeoutMs: number;
   /** After a burst of moved slots, how many replicas of the new owner are to have the keys. */
@@ -42,6 +44,8 @@ export class ClusterAdmin {
   readonly #connections = new Map<string, RedisConnection>();
   /** Node id → the address that we reach it by. */
   readonly #addresses = new Map<string, string>();
+  /** Node id → the port of its bus, which need not be 10000 above its own. */
+  readonly #busPorts = new Map<string, number>();
 
   constructor(options: AdminOptions) {
     this.#options = options;
@@ -59,6 +63,8 @@ export class ClusterAdmin {
     ]);
     const { self, open, others } = parseClusterNodes(String(nodes));
     this.#addresses.set(self.id, address);
+    const busPort = /@(?<port>\d+)\S* \S*myself/.exec(String(nodes))?.groups?.port;
+    if (busPort !== undefined) this.#busPorts.set(self.id, Number(busPort));
     const isReplica = self.role === 'replica';
     const importing = open.flatMap(({ slot, state }) => (state === 'importing' ? [slot] : []));
     const suspects = isReplica ? [] : thorough ? await this.#suspects(address, self.slots) : importing;
@@ -78,7 +84,12 @@ export class ClusterAdmin {
       case 'set-epoch':
         return this.#do(step.node, ['CLUSTER', 'SET-CONFIG-EPOCH', step.epoch]);
       case 'meet':
-        return this.#do(step.via, ['CLUSTER', 'MEET', ...(await this.#endpoint(step.node))]);
+        return this.#do(step.via, [
+          'CLUSTER',
+          'MEET',
+          ...(await this.#endpoint(step.node)),
+          ...this.#busPort(step.node),
+        ]);
       case 'promote':
         return this.#promote(step.node);
       case 'reset':
@@ -129,8 +140,10 @@ export class ClusterAdmin {
       const listed = await this.#ask(this.#address(from), ['CLUSTER', 'GETKEYSINSLOT', slot, keysPerMigrate], true);
       const keys = listed as Buffer[];
       if (keys.length === 0) return;
-      const timeoutMs = this.#options.commandTimeoutMs;
-      await this.#do(from, ['MIGRATE', host as string, port as number, '', 0, timeoutMs, 'REPLACE', 'KEYS', ...keys]);
+      const { commandTimeoutMs, access } = this.#options;
+      const as = access.user ? ['AUTH2', access.user.name, access.user.password] : [];
+      const to = [host as string, port as number, '', 0, commandTimeoutMs];
+      await this.#do(from, ['MIGRATE', ...to, 'REPLACE', ...as, 'KEYS', ...keys]);
     }
   }
 
@@ -178,6 +191,11 @@ export class ClusterAdmin {
     return [(await lookup(host)).address, port];
   }
 
+  #busPort(id: string): readonly number[] {
+    const port = this.#busPorts.get(id);
+    return port === undefined ? [] : [port];
+  }
+
   async #do(id: string, words: Words): Promise<void> {
     await this.#ask(this.#address(id), words);
   }
@@ -200,8 +218,8 @@ export class ClusterAdmin {
   async #connection(address: string): Promise<RedisConnection> {
     const known = this.#connections.get(address);
     if (known?.usable) return known;
-    const { commandTimeoutMs, clock } = this.#options;
-    const opened = await RedisConnection.open(address, commandTimeoutMs, clock);
+    const { commandTimeoutMs, clock, access } = this.#options;
+    const opened = await RedisConnection.open(address, commandTimeoutMs, clock, access);
     this.#connections.set(address, opened);
     return opened;
   }

@@ -14,6 +14,8 @@ export interface Member {
   readonly id: string;
   /** `host:port` that the others reach it by; empty when unknown. */
   readonly address: string;
+  /** That it announces beside its address; empty when it announces none. */
+  readonly hostName: string;
   readonly role: 'primary' | 'replica';
   /** Id of the primary that it replicates. */
   readonly primaryId: string | null;
@@ -70,6 +72,7 @@ function parseMember(fields: readonly string[]): Member {
   return {
     id,
     address: flags.has('noaddr') || address.startsWith(':') ? '' : address,
+    hostName: endpoint.split(',')[1]?.replace(/^[^=]*=.*$/, '') ?? '',
     role: flags.has('slave') ? 'replica' : 'primary',
     primaryId: primary === '-' ? null : primary,
     configEpoch: Number(epoch),

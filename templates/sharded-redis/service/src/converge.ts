@@ -6,7 +6,9 @@
 import { systemClock } from '@dsp/kit/clock';
 import { readConfig } from '@dsp/kit/config';
 import { createLog } from '@dsp/kit/log';
+import { redisAccessFromEnv } from '@dsp/kit/redis-access';
 import { z } from 'zod';
+import { findLeaving } from './leaving.ts';
 import { reconcile } from './reconcile.ts';
 
 const addresses = z
@@ -17,7 +19,8 @@ const addresses = z
 const schema = z.object({
   NODES: addresses,
   REPLICAS: z.coerce.number().int().min(0).max(5),
-  LEAVING: addresses.default([]),
+  /** `*`: whoever is a member and not in NODES; then there may be no cluster yet. */
+  LEAVING: z.union([z.literal('*'), z.literal('').transform(() => []), addresses]).default([]),
   NODE_TIMEOUT_MS: z.coerce.number().int().min(1),
   TIMEOUT_MS: z.coerce.number().int().min(1),
 });
@@ -25,16 +28,18 @@ const schema = z.object({
 const log = createLog('converge', process.env);
 const startedMs = systemClock.monotonicMs();
 try {
-  const config = readConfig(schema, process.env);
-  await reconcile({
-    nodes: config.NODES,
-    replicasPerPrimary: config.REPLICAS,
-    leaving: config.LEAVING,
-    nodeTimeoutMs: config.NODE_TIMEOUT_MS,
-    timeoutMs: config.TIMEOUT_MS,
+  const { NODES, REPLICAS, LEAVING, NODE_TIMEOUT_MS, TIMEOUT_MS } = readConfig(schema, process.env);
+  const timing = {
+    nodeTimeoutMs: NODE_TIMEOUT_MS,
+    timeoutMs: TIMEOUT_MS,
     clock: systemClock,
-    log,
-  });
+    access: redisAccessFromEnv(process.env),
+  };
+  const leaving = LEAVING === '*' ? await findLeaving({ nodes: NODES, ...timing }) : LEAVING;
+  // Asked only who has to go: where nobody has, what is missing yet is no business of this run.
+  if (LEAVING !== '*' || leaving.length > 0) {
+    await reconcile({ nodes: NODES, replicasPerPrimary: REPLICAS, leaving, ...timing, log });
+  }
   log.info({ tookMs: Math.round(systemClock.monotonicMs() - startedMs) }, 'the cluster is as wanted');
 } catch (error) {
   log.fatal({ err: error }, 'the cluster is not as wanted');

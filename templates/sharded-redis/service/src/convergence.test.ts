@@ -92,6 +92,7 @@ class Model {
         {
           id: node.id,
           address: node.id,
+          hostName: '',
           role: node.role,
           primaryId: node.primaryId,
           configEpoch: node.epoch,

@@ -2,6 +2,7 @@
 
 import type { Clock } from '@dsp/kit/clock';
 import type { Logger } from '@dsp/kit/log';
+import type { RedisAccess } from '@dsp/kit/redis-access';
 import { ClusterAdmin } from './cluster-admin.ts';
 import { clusterSlotCount, type NodeState } from './cluster-view.ts';
 import { ConvergenceError, nextSteps, type Step } from './convergence.ts';
@@ -14,6 +15,8 @@ export interface ReconcileOptions {
   readonly leaving: readonly string[];
   readonly nodeTimeoutMs: number;
   readonly timeoutMs: number;
+  /** Of the user that may change the cluster; absent where servers know no users. */
+  readonly access?: RedisAccess;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -26,6 +29,7 @@ export async function reconcile(options: ReconcileOptions): Promise<void> {
   const deadlineMs = clock.monotonicMs() + options.timeoutMs;
   const admin = new ClusterAdmin({
     clock,
+    access: options.access ?? {},
     commandTimeoutMs: Math.max(500, Math.floor(options.nodeTimeoutMs / 2)),
     replicas: options.replicasPerPrimary,
     deadlineMs,

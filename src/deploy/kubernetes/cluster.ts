@@ -1,0 +1,163 @@
+/** A Kubernetes cluster as kubectl reaches it: what dsp looks at beside what Pulumi does. */
+
+import { type ExecaError, execa } from 'execa';
+import { DspError } from '../../errors.ts';
+
+export interface Cluster {
+  readonly context: string;
+  readonly namespace: string;
+}
+
+/** The parts of Kubernetes' objects that dsp reads. */
+export interface Meta {
+  readonly name: string;
+  readonly uid: string;
+  readonly creationTimestamp: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly deletionTimestamp?: string;
+}
+
+export interface ContainerState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+  readonly terminated?: { readonly reason?: string; readonly exitCode: number };
+  readonly running?: { readonly startedAt: string };
+}
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly restartCount: number;
+  readonly state?: ContainerState;
+  readonly lastState?: ContainerState;
+}
+
+export interface Pod {
+  readonly metadata: Meta;
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly containers: readonly {
+      readonly name: string;
+      readonly image: string;
+      readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+    }[];
+  };
+  readonly status: {
+    readonly phase: string;
+    readonly podIP?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+    readonly containerStatuses?: readonly ContainerStatus[];
+    readonly initContainerStatuses?: readonly ContainerStatus[];
+  };
+}
+
+export interface KubernetesEvent {
+  readonly type: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly count?: number;
+  readonly lastTimestamp?: string | null;
+  readonly eventTime?: string | null;
+  readonly involvedObject: { readonly kind: string; readonly name: string };
+}
+
+const answerMs = 20_000;
+
+/** stdout. Throws `kubernetes.*` where kubectl or the cluster is not to be had, else `kubernetes.refused`. */
+export async function kubectl(
+  context: string | null,
+  args: readonly string[],
+  options: { readonly signal?: AbortSignal; readonly timeoutMs?: number; readonly input?: string } = {},
+): Promise<string> {
+  const all = [...(context === null ? [] : ['--context', context]), ...args];
+  const { signal, timeoutMs = answerMs, input } = options;
+  try {
+    const { stdout } = await execa('kubectl', all, {
+      ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
+      timeout: timeoutMs,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    });
+    return stdout;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw asDspError(error as ExecaError, context ?? '');
+  }
+}
+
+function asDspError(error: ExecaError, context: string): DspError {
+  if (error.code === 'ENOENT') return new DspError('kubernetes.no-kubectl', {});
+  const said = String(error.stderr ?? '').trim();
+  const problem = error.timedOut ? 'no answer in time' : (said.split('\n').at(-1) ?? error.shortMessage);
+  if (error.timedOut || /connect|refused|no such host|i\/o timeout|Unable to|TLS|EOF|certificate/i.test(said)) {
+    return new DspError('kubernetes.unreachable', { context, problem });
+  }
+  return new DspError('kubernetes.refused', { problem });
+}
+
+/** Of the list that `args` name. */
+export async function list<T>({ context, namespace }: Cluster, args: readonly string[]): Promise<readonly T[]> {
+  const text = await kubectl(context, ['--namespace', namespace, 'get', ...args, '--output', 'json']);
+  return (JSON.parse(text) as { items: readonly T[] }).items;
+}
+
+/** `-l` for everything that the project `name` made. */
+export function ownedBy(name: string): readonly string[] {
+  return ['--selector', `app.kubernetes.io/part-of=${name}`];
+}
+
+/** The context to use: the given one, else kubectl's current one. Throws `kubernetes.no-context` with those on offer. */
+export async function chooseContext(given: string | undefined): Promise<string> {
+  const contexts = (await kubectl(null, ['config', 'get-contexts', '--output', 'name'])).split('\n').filter(Boolean);
+  const current = await kubectl(null, ['config', 'current-context']).catch(unlessRefused);
+  const chosen = given ?? current.trim();
+  if (!contexts.includes(chosen)) throw new DspError('kubernetes.no-context', { given: chosen, contexts });
+  return chosen;
+}
+
+/** No current context is no refusal of a cluster. */
+function unlessRefused(error: unknown): string {
+  if (error instanceof DspError && error.code === 'kubernetes.refused') return '';
+  throw error;
+}
+
+/** Throws `kubernetes.unreachable` when nobody answers. */
+export async function checkReachable(context: string, signal: AbortSignal): Promise<void> {
+  await kubectl(context, ['get', '--raw', '/version', '--request-timeout', '10s'], { signal });
+}
+
+export async function namespaceExists({ context, namespace }: Cluster): Promise<boolean> {
+  const found = await kubectl(context, ['get', 'namespace', namespace, '--ignore-not-found', '--output', 'name']);
+  return found.trim() !== '';
+}
+
+/** What a deployment does in its namespace: verb, resource, API group. */
+const needed: readonly (readonly [verb: string, resource: string, group: string])[] = [
+  ['create', 'statefulsets', 'apps'],
+  ['create', 'deployments', 'apps'],
+  ['create', 'jobs', 'batch'],
+  ['create', 'services', ''],
+  ['create', 'configmaps', ''],
+  ['create', 'secrets', ''],
+  ['create', 'serviceaccounts', ''],
+  ['create', 'poddisruptionbudgets', 'policy'],
+  ['create', 'networkpolicies', 'networking.k8s.io'],
+  ['list', 'pods', ''],
+];
+
+/** Throws `kubernetes.no-rights` with every right that is missing. */
+export async function checkRights(cluster: Cluster, createsNamespace: boolean, signal: AbortSignal): Promise<void> {
+  const wanted = createsNamespace ? [...needed, ['create', 'namespaces', ''] as const] : needed;
+  const reviews = wanted.map(([verb, resource, group]) => ({
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { resourceAttributes: { verb, resource, group, namespace: cluster.namespace } },
+  }));
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: reviews });
+  // One answer a review, in their order.
+  const output = ['--output', 'jsonpath={.status.allowed} '];
+  const answer = await kubectl(cluster.context, ['create', '--filename', '-', ...output], { input, signal });
+  const allowed = answer.trim().split(/\s+/);
+  const missing = wanted.filter((_, index) => allowed[index] !== 'true');
+  if (missing.length === 0) return;
+  const words = missing.map(([verb, resource]) => `${verb} ${resource}`);
+  throw new DspError('kubernetes.no-rights', { namespace: cluster.namespace, missing: words });
+}
