@@ -44,6 +44,7 @@ export function buildProgram(cwd: string, run: (action: Action) => Promise<void>
   addPlanning(program, project, run);
   addRunning(program, project, run);
   addOthers(program, project, run);
+  addInJob(program, run);
   for (const command of program.commands) command.exitOverride().showHelpAfterError(`(dsp ${command.name()} --help)`);
   return program;
 }
@@ -175,6 +176,8 @@ function addBench(program: Command, project: Project, run: Run): void {
     .addOption(
       new Option('--arrivals <process>', 'how requests arrive').choices(['poisson', 'constant']).default('poisson'),
     )
+    .option('--shape <shape>', 'of the rate: steady, ramp:<from>..<to>, step:<factor>,… or file:<path>', 'steady')
+    .option('--skew <skew>', 'of the keys: uniform, zipf:<exponent> or hot:<share>/<keys>')
     .addOption(
       new Option('--fault <fault>', 'e.g. kill:store.primary, latency:store.primary,ms=50 (repeat)').argParser(collect),
     )
@@ -187,6 +190,9 @@ function addBench(program: Command, project: Project, run: Run): void {
     .option('--rate <factor>', 'multiply the planned rates', parsePositive)
     .option('--workers <count>', 'generator threads', parseCount)
     .option('--smoke', 'below scale 1, let a run without violation exit 0', false)
+    .addOption(target())
+    .addOption(new Option('--image <bench=ref>', 'kubernetes: image of dsp (default: built here)').argParser(collect))
+    .option('--registry <prefix>', 'kubernetes: where the built image is pushed')
     .addOption(json())
     .action((o) =>
       run(async (terminal) => {
@@ -207,6 +213,17 @@ function addBench(program: Command, project: Project, run: Run): void {
         return runBench(options, terminal);
       }),
     );
+}
+
+/** What the Job of a bench in the cluster runs; nobody else calls it. */
+function addInJob(program: Command, run: Run): void {
+  program.command('bench-in-cluster', { hidden: true }).action(() =>
+    run(async (terminal) => {
+      const { runInJob } = await import('./commands/bench-kubernetes.ts');
+      const { patternOf } = await import('./commands/bench.ts');
+      return runInJob(patternOf, terminal);
+    }),
+  );
 }
 
 function addOthers(program: Command, project: Project, run: Run): void {

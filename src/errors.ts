@@ -319,6 +319,12 @@ export const catalogue = {
     what: ({ text, problem }) => `the threshold ${JSON.stringify(text)} can't be judged: ${problem}`,
     mend: () => 'correct it in dsp.yaml under slo, then run `dsp plan --write`',
   }),
+  'bench.load': entry<{ flag: string; problem: string }>({
+    exitCode: 2,
+    meaning: "The shape of the load or the choice of keys is malformed, or the shape's file can't be read.",
+    what: ({ flag, problem }) => `--${flag}: ${problem}`,
+    mend: ({ flag }) => `correct --${flag} (dsp bench --help)`,
+  }),
   'bench.fault-unknown': entry<{ given: string; known: readonly string[]; nearest: string | null }>({
     exitCode: 2,
     meaning: 'A fault is none that this deployment can have.',
@@ -337,6 +343,13 @@ export const catalogue = {
     meaning: 'A process that a fault had hit did not come back.',
     what: ({ kind, instance, seen }) => `${instance} did not come back after the ${kind}: ${seen}`,
     mend: () => 'run `dsp deploy`, which starts what is missing; `dsp logs` shows why it failed',
+  }),
+
+  'bench.job-failed': entry<{ reason: string; lines: readonly string[] }>({
+    exitCode: 5,
+    meaning: 'The bench inside the cluster did not come to its end.',
+    what: ({ reason, lines }) => `the bench in the cluster ${reason}${quote(lines)}`,
+    mend: () => 'look with `dsp status`, then run `dsp bench` again',
   }),
 
   // every command

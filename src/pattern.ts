@@ -7,6 +7,7 @@ export type * from '../stacks/topology.ts';
 export type * from './bench/workload.ts';
 export type * from './checkers/invariant.ts';
 export type { Instance } from './deploy/deployment.ts';
+export type { KeySkew } from './key-skew.ts';
 export type { FaultKind } from './requirements/faults.ts';
 export type { ConsistencyLevel, Interval, OperationsEffort, Requirements } from './requirements/requirements.ts';
 

@@ -40,7 +40,7 @@ export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched>
   const ratePerSecond = loaded.flatMap(({ offeredLoad }) => Object.values(offeredLoad)).reduce((a, b) => a + b, 0);
   const control = await startControl(requirements, ratePerSecond, settings.seed);
   try {
-    const generated = [...loaded.map((part) => generatorPart(part, requirements, settings.seed)), control.part];
+    const generated = [...loaded.map((part) => generatorPart(part, requirements, settings)), control.part];
     const result = await runLoad(loadPlan(settings, requirements, generated, faults, ratePerSecond), deps);
     return await conclude({ ...input, parts, loaded, thresholds, result });
   } finally {
@@ -48,10 +48,10 @@ export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched>
   }
 }
 
-function generatorPart(benched: BenchedPart, requirements: Requirements, seed: number): GeneratorPart {
+function generatorPart(benched: BenchedPart, requirements: Requirements, { seed, skew }: BenchSettings): GeneratorPart {
   const { part, workloadUrl, targets, offeredLoad } = benched;
   const { name, localSizing, options } = part;
-  const context = { part: name, sizing: localSizing, options, requirements, offeredLoad, seed };
+  const context = { part: name, sizing: localSizing, options, requirements, offeredLoad, seed, ...(skew && { skew }) };
   return { name, workloadUrl, targets: targets ?? [], context };
 }
 
@@ -114,6 +114,7 @@ function loadPlan(
     parts,
     faults,
     arrivals: settings.arrivals,
+    ...(settings.shape && { shape: settings.shape }),
     seed: settings.seed,
     workers: settings.workers ?? Math.min(most, Math.ceil(ratePerSecond / ratePerWorker)),
     warmupMs: settings.warmupMs,

@@ -12,6 +12,7 @@ import { type GeneratorThread, startGeneratorThread } from './generator-thread.t
 import { HistoryLog } from './history-log.ts';
 import { type CpuSample, foreignShare } from './machine-load.ts';
 import type { Arrivals } from './pacer.ts';
+import { type RateShape, steadyShape } from './rate-shape.ts';
 import type { FaultRecord } from './report.ts';
 import { threadCpuMs } from './thread.ts';
 
@@ -24,6 +25,8 @@ export interface FaultStep {
 export interface LoadPlan {
   readonly parts: readonly GeneratorPart[];
   readonly arrivals: Arrivals;
+  /** Of the rate from the end of the warm-up on; absent: it stays. */
+  readonly shape?: RateShape;
   readonly seed: number;
   readonly workers: number;
   readonly warmupMs: number;
@@ -106,10 +109,10 @@ class LoadRun {
       else deps.signal.addEventListener('abort', abort, { once: true });
     });
     this.#aborted.catch(() => {});
-    const { parts, arrivals, seed, workers, timeoutMs, maxConnections } = plan;
+    const { parts, arrivals, shape = steadyShape, seed, workers, timeoutMs, maxConnections, warmupMs: leadMs } = plan;
     this.#threads = Array.from({ length: workers }, (_, workerIndex) =>
       startGeneratorThread(
-        { parts, arrivals, seed, workerIndex, workerCount: workers, timeoutMs, maxConnections },
+        { parts, arrivals, shape, leadMs, seed, workerIndex, workerCount: workers, timeoutMs, maxConnections },
         (message) => this.#onProgress(workerIndex, message),
       ),
     );

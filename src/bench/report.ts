@@ -66,7 +66,7 @@ export interface Report {
   readonly schemaVersion: 1;
   readonly dspVersion: string;
   readonly name: string;
-  readonly target: 'local';
+  readonly target: 'local' | 'kubernetes';
   readonly scale: number;
   readonly seed: number;
   /** The command that repeats the run. */

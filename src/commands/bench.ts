@@ -1,5 +1,6 @@
 /** `dsp bench`: load the deployment, hit it with faults, and judge it. */
 
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
@@ -12,6 +13,7 @@ import type { Arrivals } from '../bench/pacer.ts';
 import { showProgress } from '../bench/progress.ts';
 import { writeReport } from '../bench/report-files.ts';
 import { resultRows, scaleLine } from '../bench/report-words.ts';
+import { parseRecordedShape, parseShape } from '../bench/shape-text.ts';
 import { benchedParts, faultRoles } from '../bench/system.ts';
 import { systemClock } from '../clock.ts';
 import { atLeast, type Deployment } from '../deploy/deployment.ts';
@@ -21,6 +23,7 @@ import { findFaketime } from '../deploy/local/find-instruments.ts';
 import { readDeployment } from '../deploy/local/registry.ts';
 import { withAccess } from '../deploy/local/secrets.ts';
 import { DspError, type ExitCode } from '../errors.ts';
+import { parseSkew, skewText } from '../key-skew.ts';
 import { packageVersion } from '../package-root.ts';
 import type { Pattern } from '../pattern.ts';
 import { parsePlan } from '../plan/file.ts';
@@ -29,6 +32,7 @@ import { freshSeed, seededRandom } from '../random.ts';
 import { reachOfPhases } from '../requirements/faults.ts';
 import { alignColumns, type Terminal } from '../terminal.ts';
 import { rescaler } from './rescale.ts';
+import { chosenTarget, type TargetName } from './target.ts';
 
 export interface BenchOptions {
   readonly project: string;
@@ -36,6 +40,10 @@ export interface BenchOptions {
   readonly warmupMs?: number;
   readonly seed?: number;
   readonly arrivals: Arrivals;
+  /** As `--shape` takes it; absent: steady. */
+  readonly shape?: string;
+  /** As `--skew` takes it. */
+  readonly skew?: string;
   /** A phase each, as `--fault` takes it; absent: those of dsp.yaml, else a kill and a pause of what the other parts build on. */
   readonly faults?: readonly string[] | 'none';
   readonly smoke: boolean;
@@ -45,6 +53,10 @@ export interface BenchOptions {
   readonly rate?: number;
   /** How many phases the seed draws from the faults. */
   readonly draw?: number;
+  readonly target?: TargetName;
+  /** `bench=<ref>`: the image that a bench in the cluster runs from; else one is built. */
+  readonly image?: readonly string[];
+  readonly registry?: string;
 }
 
 /** What a bench runs on: the deployment, and the plan that it follows. */
@@ -55,6 +67,7 @@ export interface Bench {
 
 /** 0 pass, 99 fail, 98 inconclusive or invalid; throws as {@link bench} does. */
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
   const opened = await openBench(options.project);
   const settings = await drawn(settingsOf(options), options, opened);
   const { plan, deployment } = opened;
@@ -113,7 +126,9 @@ async function withInstruments(
   if (deployment.instrumented === instrumented) return deployment;
   terminal.note('a fault needs instruments: what is deployed starts again with them');
   const { interrupt: signal, note: report } = terminal;
-  return deployLocal(project, plan, { clock: systemClock, signal, report, build: false, instrumented });
+  return withAccess(
+    await deployLocal(project, plan, { clock: systemClock, signal, report, build: false, instrumented }),
+  );
 }
 
 /** With `--draw`, the faults that the seed draws from the pool. */
@@ -135,6 +150,21 @@ export async function faultPool(options: BenchOptions, { plan, deployment }: Ben
   return knownFaults(roles).filter((name) => canStep || !name.startsWith('clock:'));
 }
 
+async function onKubernetes(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  const { benchInCluster } = await import('./bench-kubernetes.ts');
+  const { parseImages } = await import('./deploy.ts');
+  const settings = settingsOf(options);
+  const { bench: image } = parseImages(options.image ?? []);
+  const { project, registry } = options;
+  const order = { project, settings, ...(image ? { image } : {}), ...(registry ? { registry } : {}) };
+  terminal.note(`bench in the cluster, seed ${settings.seed}`);
+  const benched = await benchInCluster(order, terminal, showProgress(terminal));
+  const folder = await writeReport(project, benched.report);
+  if (options.json) terminal.json({ ...benched.report, folder });
+  else print(benched, folder, terminal);
+  return benched.judgement.exitCode;
+}
+
 /** plan.json at the scale that was deployed, which `dsp deploy --scale` may have set. */
 async function deployedPlan(project: string, scale: number): Promise<Plan> {
   const file = join(project, 'plan.json');
@@ -146,25 +176,50 @@ async function deployedPlan(project: string, scale: number): Promise<Plan> {
 
 /** The options with every default filled in. */
 export function settingsOf(options: BenchOptions): BenchSettings {
+  const steadyMs = options.durationMs ?? 20_000;
   const settings = {
     warmupMs: options.warmupMs ?? 5000,
-    steadyMs: options.durationMs ?? 20_000,
+    steadyMs,
     seed: options.seed ?? freshSeed(),
     arrivals: options.arrivals,
+    ...chosenLoad(options, steadyMs),
     faults: options.faults === 'none' ? [] : (options.faults ?? null),
     smoke: options.smoke,
     workers: options.workers === undefined ? null : Math.max(1, options.workers),
     rateFactor: options.rate ?? 1,
   };
-  return { ...settings, replay: replayCommand(settings) };
+  return { ...settings, replay: replayCommand(settings, options.shape ?? 'steady') };
+}
+
+/** Throws `bench.load`. */
+function chosenLoad({ shape = 'steady', skew }: BenchOptions, steadyMs: number) {
+  return {
+    shape: readFlag('shape', () =>
+      shape.startsWith('file:')
+        ? parseRecordedShape(readFileSync(shape.slice('file:'.length), 'utf8'))
+        : parseShape(shape, steadyMs),
+    ),
+    skew: skew === undefined ? null : readFlag('skew', () => parseSkew(skew)),
+  };
+}
+
+/** What is malformed is a RangeError, and what can't be read an error of the system. */
+function readFlag<T>(flag: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new DspError('bench.load', { flag, problem: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 /** All that makes the run what it is, said in flags. */
-function replayCommand(settings: Omit<BenchSettings, 'replay'>): string {
-  const { faults, workers, rateFactor, smoke } = settings;
+function replayCommand(settings: Omit<BenchSettings, 'replay'>, shape: string): string {
+  const { faults, workers, rateFactor, smoke, skew } = settings;
   return [
     `dsp bench --seed ${settings.seed} --duration ${settings.steadyMs / 1000} --warmup ${settings.warmupMs / 1000}`,
     `--arrivals ${settings.arrivals}`,
+    ...(shape === 'steady' ? [] : [`--shape ${shape}`]),
+    ...(!skew ? [] : [`--skew ${skewText(skew)}`]),
     ...(faults?.length === 0 ? ['--no-faults'] : (faults ?? []).map((fault) => `--fault ${fault}`)),
     ...(workers === null ? [] : [`--workers ${workers}`]),
     ...(rateFactor === 1 ? [] : [`--rate ${rateFactor}`]),
@@ -172,7 +227,7 @@ function replayCommand(settings: Omit<BenchSettings, 'replay'>): string {
   ].join(' ');
 }
 
-function patternOf(id: string): Pattern {
+export function patternOf(id: string): Pattern {
   const found: Pattern | undefined = catalogue.find((pattern) => pattern.id === id);
   if (found) return found;
   throw new DspError('input.choice', { key: 'pattern', given: id, choices: catalogue.map((pattern) => pattern.id) });

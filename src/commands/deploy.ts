@@ -105,7 +105,8 @@ export function place({ context, namespace }: Place): Place {
   return { ...(context === undefined ? {} : { context }), ...(namespace === undefined ? {} : { namespace }) };
 }
 
-function parseImages(flags: readonly string[]): Readonly<Record<string, string>> {
+/** `<name>=<image>` each. Throws `input.choice`. */
+export function parseImages(flags: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(
     flags.map((flag) => {
       const [name = '', image = ''] = [flag.slice(0, flag.indexOf('=')), flag.slice(flag.indexOf('=') + 1)];

@@ -17,7 +17,7 @@ export interface Instance {
 
 export interface Deployment {
   readonly schemaVersion: 1;
-  readonly target: 'local';
+  readonly target: 'local' | 'kubernetes';
   /** Absolute path of the project. */
   readonly root: string;
   readonly name: string;

@@ -38,6 +38,7 @@ export interface Pod {
     readonly containers: readonly {
       readonly name: string;
       readonly image: string;
+      readonly command?: readonly string[];
       readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
     }[];
   };

@@ -73,11 +73,32 @@ function imageName({ home, project, registry }: ImageRequest, bundle: string): s
 const dockerfileOf = (bundle: string) => join('docker', bundle, 'Dockerfile');
 
 async function build(request: ImageRequest, bundle: string, image: string, all: readonly string[]): Promise<void> {
-  const { home, registry, context, report } = request;
+  const { home } = request;
+  await buildAndShip({
+    ...request,
+    image,
+    bundles: all,
+    folder: home.root,
+    dockerfile: join(home.root, dockerfileOf(bundle)),
+  });
+}
+
+export interface Build extends Pick<ImageRequest, 'home' | 'registry' | 'context' | 'signal' | 'report'> {
+  readonly image: string;
+  /** What is copied from. */
+  readonly folder: string;
+  readonly dockerfile: string;
+  /** Whose images could be named instead. */
+  readonly bundles: readonly string[];
+}
+
+/** Builds one image, and takes it to where the cluster finds it, as far as that is known. */
+export async function buildAndShip(request: Build): Promise<void> {
+  const { image, folder, dockerfile, bundles, registry, context, report } = request;
   const builder = (['docker', 'buildah'] as const).find((name) => findExecutable(name, process.env.PATH ?? ''));
-  if (builder === undefined) throw new DspError('kubernetes.no-builder', { bundles: all });
+  if (builder === undefined) throw new DspError('kubernetes.no-builder', { bundles });
   report(`building ${image} (${builder})`);
-  await run(request, builder, ['build', '--file', dockerfileOf(bundle), '--tag', image, home.root]);
+  await run(request, builder, ['build', '--file', dockerfile, '--tag', image, folder]);
   if (registry !== null) return run(request, builder, ['push', image]);
   const load = loader(context, image);
   if (load !== null) return run(request, load[0], load[1]);
@@ -92,7 +113,7 @@ function loader(context: string, image: string): readonly [string, readonly stri
   return context === 'minikube' ? ['minikube', ['image', 'load', image]] : null;
 }
 
-async function run({ signal }: ImageRequest, program: string, args: readonly string[]): Promise<void> {
+async function run({ signal }: Pick<Build, 'signal'>, program: string, args: readonly string[]): Promise<void> {
   const outcome = await execa(program, args, { all: true, reject: false, stdin: 'ignore', cancelSignal: signal });
   signal.throwIfAborted();
   if (outcome.exitCode === 0) return;

@@ -49,6 +49,7 @@ describe('withSidecarSets', () => {
       node: { path: '/usr/bin/node', version: 'v22.0.0' },
       digests: { ...digest, 'parts/store/redis.conf': 'R' },
       secrets: { 'store-service': { password: 'hidden' } },
+      instruments: null,
     });
     for (const ordinal of [0, 1]) {
       const beside = instances.find(({ id }) => id === `web-api-ambassador-${ordinal}`);
