@@ -49,7 +49,7 @@ export async function runInCluster(run: BenchRun): Promise<string> {
 async function removeBench({ context, namespace, name }: DeploymentRecord): Promise<void> {
   const kinds = 'job,networkpolicy,rolebinding,role,serviceaccount,secret';
   const args = ['--namespace', namespace, 'delete', kinds, '--selector', `dsp/bench-of=${name}`, '--wait'];
-  await kubectl(context, [...args, '--cascade', 'foreground', '--ignore-not-found'], { timeoutMs: 180_000 });
+  await kubectl(context, [...args, '--cascade=foreground', '--ignore-not-found'], { timeoutMs: 180_000 });
 }
 
 async function awaitPod(record: DeploymentRecord, signal: AbortSignal): Promise<string> {
