@@ -11,6 +11,7 @@ import type {
   Json,
   PartContext,
   Prediction,
+  ProcessSet,
   ServiceTime,
   Topology,
 } from '../pattern.ts';
@@ -143,11 +144,17 @@ function wire(parts: readonly Sizing[], requirements: Requirements, sizingOf: (p
   return {
     contexts,
     topology: {
-      processSets: topologies.flatMap((topology) => topology.processSets),
+      processSets: topologies.flatMap((topology) => topology.processSets.map((set) => withImage(set, requirements))),
       jobs: topologies.flatMap((topology) => topology.jobs),
       ...(secrets.length > 0 ? { secrets } : {}),
     },
   };
+}
+
+/** From the image that the user named for its engine. */
+function withImage(set: ProcessSet, { images = {} }: Requirements): ProcessSet {
+  const image = set.program.kind === 'engine' ? images[set.program.program] : undefined;
+  return set.program.kind === 'engine' && image !== undefined ? { ...set, program: { ...set.program, image } } : set;
 }
 
 interface Provider {
