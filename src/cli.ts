@@ -138,6 +138,13 @@ function addDeploy(program: Command, project: Project, run: Run): void {
     .command('deploy')
     .description('build and start the system on this machine, or change what changed')
     .option('--scale <fraction>', 'local scale, 0 < scale ≤ 1 (default: what fits)', parseFraction)
+    .addOption(
+      new Option('--instruments <reach>', 'what faults can reach; a bench that needs more sees to it').choices([
+        'none',
+        'network',
+        'clock',
+      ]),
+    )
     .addOption(target().default('local'))
     .option('--context <name>', 'kubernetes: of kubectl (default: the last deployment’s, else the current one)')
     .option('--namespace <name>', 'kubernetes: made when it is not there (default: the project’s name)')
@@ -169,9 +176,16 @@ function addBench(program: Command, project: Project, run: Run): void {
     .addOption(
       new Option('--arrivals <process>', 'how requests arrive').choices(['poisson', 'constant']).default('poisson'),
     )
+    .option('--shape <shape>', 'of the rate: steady, ramp:<from>..<to>, step:<factor>,… or file:<path>', 'steady')
+    .option('--skew <skew>', 'of the keys: uniform, zipf:<exponent> or hot:<share>/<keys>')
     .addOption(
-      new Option('--fault <kind:part.role>', 'kill or pause, e.g. kill:store.primary (repeat)').argParser(collect),
+      new Option('--fault <fault>', 'e.g. kill:store.primary, latency:store.primary,ms=50 (repeat)').argParser(collect),
     )
+    .option('--draw <count>', 'let the seed draw so many of the faults', parseCount)
+    .addOption(
+      new Option('--seeds <seeds>', 'a campaign: 20, or 5..9; run again, it goes on').argParser(parseSeedRange),
+    )
+    .option('--fresh', 'with --seeds: begin anew', false)
     .option('--no-faults', 'load only')
     .option('--rate <factor>', 'multiply the planned rates', parsePositive)
     .option('--workers <count>', 'generator threads', parseCount)
@@ -182,19 +196,21 @@ function addBench(program: Command, project: Project, run: Run): void {
     .addOption(json())
     .action((o) =>
       run(async (terminal) => {
+        const { duration, warmup, fault, faults, seeds, fresh, ...rest } = o;
+        const options = {
+          ...rest,
+          project: project(),
+          json: o.json === true,
+          ...(duration === undefined ? {} : { durationMs: duration * 1000 }),
+          ...(warmup === undefined ? {} : { warmupMs: warmup * 1000 }),
+          ...(faults === false ? { faults: 'none' } : fault === undefined ? {} : { faults: fault }),
+        };
+        if (seeds !== undefined) {
+          const { runCampaign } = await import('./commands/campaign.ts');
+          return runCampaign({ ...options, seeds, fresh }, terminal);
+        }
         const { runBench } = await import('./commands/bench.ts');
-        const { duration, warmup, fault, faults, ...rest } = o;
-        return runBench(
-          {
-            ...rest,
-            project: project(),
-            json: o.json === true,
-            ...(duration === undefined ? {} : { durationMs: duration * 1000 }),
-            ...(warmup === undefined ? {} : { warmupMs: warmup * 1000 }),
-            ...(faults === false ? { faults: 'none' } : fault === undefined ? {} : { faults: fault }),
-          },
-          terminal,
-        );
+        return runBench(options, terminal);
       }),
     );
 }
@@ -318,4 +334,10 @@ const parseFactor = (text: string) => parseNumber(text, (v) => v >= 1 && v <= 10
 const parseSeconds = (text: string) => parseNumber(text, (v) => v > 0 && v <= 86_400, 'seconds above 0, at most 86400');
 const parseCount = (text: string) =>
   parseNumber(text, (v) => Number.isInteger(v) && v >= 0 && v < 2 ** 31, 'a whole number');
+/** The words only: what they mean is the campaign's, which is not loaded for `--help`. */
+function parseSeedRange(text: string): string {
+  if (/^(\d{1,9}\.\.)?\d{1,9}$/.test(text)) return text;
+  throw new InvalidArgumentError('expected a number of seeds, or first..last');
+}
+
 const parsePositive = (text: string) => parseNumber(text, (v) => v > 0 && v <= 1000, 'a number above 0, at most 1000');

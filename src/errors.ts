@@ -119,6 +119,12 @@ export const catalogue = {
       `no ${program} ≥ ${minimum} on PATH${found.length === 0 ? '' : ` (found ${found.join(', ')})`}`,
     mend: () => 'get it with `dsp doctor --fix`',
   }),
+  'env.no-faketime': entry<Record<string, never>>({
+    exitCode: 4,
+    meaning: 'A fault steps a clock, and libfaketime, which that takes, is not installed.',
+    what: () => 'no clock can be stepped: libfaketime is not installed',
+    mend: () => 'install it (Debian, Ubuntu: `apt-get install libfaketime`), or leave the clock faults out',
+  }),
   'env.ports-taken': entry<{ needed: number; from: number; to: number }>({
     exitCode: 4,
     meaning: 'There are not enough free ports on 127.0.0.1 below the ephemeral range.',
@@ -313,12 +319,24 @@ export const catalogue = {
     what: ({ text, problem }) => `the threshold ${JSON.stringify(text)} can't be judged: ${problem}`,
     mend: () => 'correct it in dsp.yaml under slo, then run `dsp plan --write`',
   }),
+  'bench.load': entry<{ flag: string; problem: string }>({
+    exitCode: 2,
+    meaning: "The shape of the load or the choice of keys is malformed, or the shape's file can't be read.",
+    what: ({ flag, problem }) => `--${flag}: ${problem}`,
+    mend: ({ flag }) => `correct --${flag} (dsp bench --help)`,
+  }),
   'bench.fault-unknown': entry<{ given: string; known: readonly string[]; nearest: string | null }>({
     exitCode: 2,
     meaning: 'A fault is none that this deployment can have.',
     what: ({ given, known }) =>
       `${JSON.stringify(given)} is no fault; it is <kind>:<part>.<role>, here one of ${known.join(', ')}`,
     mend: ({ nearest, known }) => `give --fault ${nearest ?? known[0] ?? 'kill:<part>.<role>'}`,
+  }),
+  'bench.fault-parameter': entry<{ given: string; problem: string }>({
+    exitCode: 2,
+    meaning: 'A fault has a parameter that it does not take, or a value that the parameter does not.',
+    what: ({ given, problem }) => `the fault ${JSON.stringify(given)} ${problem}`,
+    mend: () => 'give it as <kind>:<part>.<role>,<parameter>=<value>; the README lists the parameters of each kind',
   }),
   'bench.fault-not-healed': entry<{ kind: string; instance: string; seen: string }>({
     exitCode: 5,

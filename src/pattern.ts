@@ -7,6 +7,8 @@ export type * from '../stacks/topology.ts';
 export type * from './bench/workload.ts';
 export type * from './checkers/invariant.ts';
 export type { Instance } from './deploy/deployment.ts';
+export type { KeySkew } from './key-skew.ts';
+export type { FaultKind } from './requirements/faults.ts';
 export type { ConsistencyLevel, Interval, OperationsEffort, Requirements } from './requirements/requirements.ts';
 
 /** Where a figure comes from: a documented guess, someone's publication, or a measurement on the user's system. */
@@ -227,6 +229,11 @@ export interface Pattern<S extends Json = Json> {
   local(sizing: S, scale: number): S;
   /** What one machine must have to run this sizing, by which the local scale is chosen. */
   footprint(sizing: S): { readonly cpus: number; readonly memoryMiB: number };
+  /**
+   * What can be added and taken away while it serves, by name: from a sizing and how many more (0: as many as make a
+   * difference) the sizing then; null where it cannot be. `--fault scale:<part>.<name>` does so under load.
+   */
+  readonly scales?: Readonly<Record<string, (sizing: S, by: number) => S | null>>;
   topology(part: PartContext<S>): Topology;
   /** By capability provided, for the part called `consumer`. */
   connect(part: PartContext<S>, guarantees: Guarantees, consumer: string): Readonly<Record<string, Binding>>;

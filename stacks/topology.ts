@@ -14,6 +14,11 @@ export type Value =
   | { readonly addressesOf: string; readonly port: string; readonly separator?: string }
   /** This replica's own port of that name. */
   | { readonly ownPort: string }
+  /**
+   * The port that others reach this replica's port of that name by: its own, or that of what a target puts before it.
+   * `beside`: of the port that `alsoReserveOffset` reserves beside it.
+   */
+  | { readonly reachedPort: string; readonly beside?: true }
   /** The host that others reach this replica by; on Kubernetes its address, which changes when it starts anew. */
   | { readonly ownHost: true }
   /** A name of this replica that stays the same for as long as it is wanted, and by which others reach it. */
@@ -156,7 +161,8 @@ export interface ProcessSet {
 
 /**
  * One process beside each replica of a set: on Kubernetes a container of the same pod that starts first and stops last,
- * on the local target a process of its own. It listens on loopback only; the replica reaches it as `{ sidecar, port }`.
+ * on the local target a process of its own. What it does for the replica it does on loopback, at `{ sidecar, port }`; its
+ * health may be asked for from outside. `ownPort` and the like in it are its own.
  */
 export interface Sidecar {
   /** Unique within the set. */

@@ -44,6 +44,7 @@ export function resolveValue(value: Value, scope: Scope): string {
   if ('concat' in value) return value.concat.map((part) => resolveValue(part, scope)).join('');
   if ('addressesOf' in value) return addresses(value, scope);
   if ('ownPort' in value) return String(containerPort(owner, value.ownPort));
+  if ('reachedPort' in value) return String(reachedPort(owner, value));
   if ('ownHost' in value) return `$(${podIp})`;
   if ('ownName' in value) return owner.stable ? `$(${podName}).${owner.id}.${scope.namespace}.svc` : `$(${podIp})`;
   // Also loopback, which `kubectl port-forward` comes by.
@@ -83,6 +84,15 @@ export function containerPort(
   name: string,
 ): number {
   return named(set.ports, name, set.id ?? set.name ?? '').containerPort;
+}
+
+/** Nothing stands before a container's port. */
+function reachedPort(
+  set: Scope['owner'],
+  { reachedPort: name, beside }: Extract<Value, { reachedPort: string }>,
+): number {
+  const { containerPort, alsoReserveOffset } = named(set.ports, name, set.id);
+  return containerPort + (beside ? (alsoReserveOffset ?? 0) : 0);
 }
 
 /** The replicas' DNS names in order; a set without names of its own has one address, its service's. */

@@ -54,7 +54,7 @@ function localImports(path: string): readonly (Import & { readonly path: string 
 
 /** Later layers may import earlier ones, and their own. */
 const layers = [
-  ['clock', 'random', 'digest', 'errors', 'terminal', 'package-root'],
+  ['clock', 'random', 'key-skew', 'digest', 'errors', 'terminal', 'package-root'],
   ['pattern'],
   ['requirements'],
   ['capacity'],
@@ -121,8 +121,8 @@ describe('layers', () => {
     expect(cycles).toEqual([]);
   });
 
-  it('keeps the templates to src/pattern.ts, the generic checkers and capacity', () => {
-    const allowed = /^src\/(pattern|random)\.ts$|^src\/(checkers|capacity)\//;
+  it('keeps the templates to src/pattern.ts, chance, the generic checkers and capacity', () => {
+    const allowed = /^src\/(pattern|random|key-skew)\.ts$|^src\/(checkers|capacity)\//;
     const wrong = sources
       .filter((path) => /^templates\/[^/]+\/[^/]+\.ts$/.test(path))
       .flatMap((path) =>

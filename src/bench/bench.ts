@@ -3,10 +3,12 @@
 import { availableParallelism } from 'node:os';
 import { DspError } from '../errors.ts';
 import { seededRandom } from '../random.ts';
+import type { FaultSpec } from '../requirements/faults.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { type Benched, conclude } from './conclude.ts';
 import { startControl } from './control.ts';
-import { faultName, parseFaultSpec, runFault } from './faults.ts';
+import type { FaultContext } from './fault-course.ts';
+import { parsePhase, phaseName, runPhase } from './faults.ts';
 import { type GeneratorPart, phases } from './generator-protocol.ts';
 import type { BenchInput, BenchSettings } from './input.ts';
 import { type FaultStep, type LoadDeps, type LoadPlan, runLoad } from './load.ts';
@@ -38,7 +40,7 @@ export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched>
   const ratePerSecond = loaded.flatMap(({ offeredLoad }) => Object.values(offeredLoad)).reduce((a, b) => a + b, 0);
   const control = await startControl(requirements, ratePerSecond, settings.seed);
   try {
-    const generated = [...loaded.map((part) => generatorPart(part, requirements, settings.seed)), control.part];
+    const generated = [...loaded.map((part) => generatorPart(part, requirements, settings)), control.part];
     const result = await runLoad(loadPlan(settings, requirements, generated, faults, ratePerSecond), deps);
     return await conclude({ ...input, parts, loaded, thresholds, result });
   } finally {
@@ -46,31 +48,52 @@ export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched>
   }
 }
 
-function generatorPart(benched: BenchedPart, requirements: Requirements, seed: number): GeneratorPart {
+function generatorPart(benched: BenchedPart, requirements: Requirements, { seed, skew }: BenchSettings): GeneratorPart {
   const { part, workloadUrl, targets, offeredLoad } = benched;
   const { name, localSizing, options } = part;
-  const context = { part: name, sizing: localSizing, options, requirements, offeredLoad, seed };
+  const context = { part: name, sizing: localSizing, options, requirements, offeredLoad, seed, ...(skew && { skew }) };
   return { name, workloadUrl, targets: targets ?? [], context };
 }
 
 function faultSteps(input: BenchInput, parts: readonly BenchedPart[], deps: LoadDeps): readonly FaultStep[] {
-  const { settings, access, plan } = input;
   const roles = faultRoles(parts);
-  const specs = (settings.faults ?? defaultFaults(parts)).map((text) => parseFaultSpec(text, roles));
-  return specs.flatMap((spec, i) => {
-    const benched = parts.find(({ part }) => part.name === spec.part);
-    const target = benched?.invariants.faultTargets.find(({ role }) => role === spec.role);
-    if (!benched || !target) return [];
-    const context = {
-      access,
-      find: target.find.bind(target),
-      instances: benched.instances,
-      clock: deps.clock,
-      random: seededRandom(settings.seed).fork(`fault/${i}`),
-      holdMs: holdMs(plan.requirements),
+  const random = seededRandom(input.settings.seed);
+  return faultPhases(input, parts).map((text, i) => {
+    const specs = parsePhase(text, roles);
+    const streams = specs.map((_, j) => random.fork(j === 0 ? `fault/${i}` : `fault/${i}/${j}`));
+    return {
+      name: phaseName(specs),
+      run: (signal: AbortSignal) =>
+        runPhase(specs, (spec, taken) => ({
+          ...faultContext(input, parts, spec, deps),
+          random: streams[specs.indexOf(spec)] ?? random,
+          taken,
+          signal,
+        })),
     };
-    return [{ name: faultName(spec), run: (signal: AbortSignal) => runFault(spec, { ...context, signal }) }];
   });
+}
+
+/** What the bench breaks: said by a flag, by the requirements, or by nobody. */
+export function faultPhases({ settings, plan }: BenchInput, parts: readonly BenchedPart[]): readonly string[] {
+  return settings.faults ?? plan.requirements.faults ?? defaultFaults(parts);
+}
+
+function faultContext(
+  input: BenchInput,
+  parts: readonly BenchedPart[],
+  spec: FaultSpec,
+  { clock }: LoadDeps,
+): Omit<FaultContext, 'random' | 'taken' | 'signal'> {
+  const benched = parts.find(({ part }) => part.name === spec.part);
+  return {
+    access: input.access,
+    target: benched?.invariants.faultTargets.find(({ role }) => role === spec.role) ?? null,
+    rescale: input.rescale ?? null,
+    instances: benched?.instances ?? [],
+    clock,
+    holdMs: holdMs(input.plan.requirements),
+  };
 }
 
 /** Longer than the recovery bound: a system that waits for the heal to recover is seen to be late. */
@@ -91,6 +114,7 @@ function loadPlan(
     parts,
     faults,
     arrivals: settings.arrivals,
+    ...(settings.shape && { shape: settings.shape }),
     seed: settings.seed,
     workers: settings.workers ?? Math.min(most, Math.ceil(ratePerSecond / ratePerWorker)),
     warmupMs: settings.warmupMs,

@@ -241,7 +241,7 @@ function judgeRecovery(fault: FaultRecord, boundMs: number): Judged {
   };
   if (!fault.hit) {
     const note = `the fault did not hit: ${fault.witness}`;
-    return { check: { ...base, verdict: 'inconclusive', note }, unjudged: null };
+    return { check: { ...base, verdict: 'invalid', note }, unjudged: null };
   }
   if (recoveredMs === null) {
     return {
@@ -251,7 +251,10 @@ function judgeRecovery(fault: FaultRecord, boundMs: number): Judged {
   }
   const healedAfterMs = Math.round(fault.healedMs - fault.startMs);
   const verdict = recoveredMs <= boundMs ? 'pass' : 'fail';
-  const note = `from the fault to the last request that failed; the heal was complete after ${healedAfterMs} ms`;
+  const note =
+    fault.kind === 'scale'
+      ? `from the end of both changes, which took ${healedAfterMs} ms, to the last request that failed`
+      : `from the fault to the last request that failed; the heal was complete after ${healedAfterMs} ms`;
   return { check: { ...base, verdict, note }, unjudged: null };
 }
 

@@ -93,7 +93,9 @@ export class Connection {
     try {
       response = this.#parser.push(this.#options.readBuffer, count);
     } catch (error) {
-      this.#malformed(error);
+      // Only what the parser throws is the server's fault.
+      if (!(error instanceof MalformedResponse)) throw error;
+      this.#fail('malformed');
       return true;
     }
     if (response !== null) this.#answer(response);
@@ -105,17 +107,11 @@ export class Connection {
     try {
       if (this.#exchange !== null) response = this.#parser.end();
     } catch (error) {
-      this.#malformed(error);
-      return;
+      // What was cut off is lost, whatever it would have become.
+      if (!(error instanceof MalformedResponse)) throw error;
     }
     if (response === null) this.#fail('lost');
     else this.#answer(response);
-  }
-
-  /** Only what the parser throws is the server's fault. */
-  #malformed(error: unknown): void {
-    if (!(error instanceof MalformedResponse)) throw error;
-    this.#fail('malformed');
   }
 
   #answer(response: Answer): void {

@@ -46,6 +46,8 @@ const timerGrainMs = 1.3;
 const napMs = 0.05;
 /** Shorter naps cost more than they rest: what is due before then leaves together with what is due at its end. */
 const leastNapMs = 0.03;
+/** Where all requests wait for a connection, an answer sends the next one: only new arrivals need a look at the clock. */
+const crowdedWaitMs = 1;
 const sweepEveryMs = 10;
 /** Final reads that are waited for at once. */
 const finalConcurrency = 16;
@@ -61,6 +63,8 @@ export class Driver {
   #stopMs = Number.POSITIVE_INFINITY;
   #sweptMs = 0;
   #finished: (() => void) | null = null;
+  /** Set while nothing can be sent before an answer comes. */
+  #dozing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: DriverOptions) {
     this.#options = options;
@@ -161,9 +165,21 @@ export class Driver {
       setTimeout(() => this.#loop(), Math.min(sweepEveryMs, Math.floor(waitMs - timerGrainMs)));
       return;
     }
-    // Where requests wait for a connection, every answer frees one: it is not slept over.
-    const resting = waitMs > 0 && !this.#lanes.some(({ pool }) => pool.crowded);
-    if (resting) Atomics.wait(this.#nap, 0, 0, Math.max(leastNapMs, Math.min(napMs, waitMs)));
+    if (this.#lanes.every(({ pool }) => pool.crowded)) {
+      this.#dozing = setTimeout(() => {
+        this.#dozing = undefined;
+        this.#loop();
+      }, crowdedWaitMs);
+      return;
+    }
+    if (waitMs > 0) Atomics.wait(this.#nap, 0, 0, Math.max(leastNapMs, Math.min(napMs, waitMs)));
+    setImmediate(() => this.#loop());
+  }
+
+  /** Not at once: an answer is being read. */
+  #wakeSoon(): void {
+    clearTimeout(this.#dozing);
+    this.#dozing = undefined;
     setImmediate(() => this.#loop());
   }
 
@@ -199,6 +215,7 @@ export class Driver {
     judge(exchange, answer === null || typeof answer === 'string' ? null : answer);
     this.#options.recorder.record(exchange);
     exchange.whenEnded?.(exchange.correct);
+    if (this.#dozing !== undefined && this.#lanes.some(({ pool }) => !pool.crowded)) this.#wakeSoon();
   }
 }
 

@@ -1,127 +1,119 @@
-/** Faults: which one is meant, whom it hits, and its course: hit → hold → heal, with what was seen as witness. */
+/** Faults of a run: which are meant, and the phases that they make up. */
 
-import type { FaultTarget, FaultWindow } from '../checkers/invariant.ts';
-import { type Clock, monotonicOriginMs } from '../clock.ts';
-import type { FaultAccess, Instance, Witness } from '../deploy/deployment.ts';
 import { DspError } from '../errors.ts';
 import type { Random } from '../random.ts';
+import { type FaultKind, type FaultSpec, faultKinds, readFaults } from '../requirements/faults.ts';
 import { nearest } from '../requirements/nearest.ts';
-
-/** `<kind>:<part>.<role>` as the user writes it. */
-export interface FaultSpec {
-  readonly kind: FaultWindow['kind'];
-  readonly part: string;
-  readonly role: string;
-}
+import type { FaultContext, FaultRun } from './fault-course.ts';
+import { runFault } from './fault-course.ts';
 
 /** A role of a part that a fault may name. */
 export interface FaultRole {
   readonly part: string;
   readonly role: string;
+  /** What can be done to it; absent: everything but to scale it. */
+  readonly kinds?: readonly FaultKind[];
 }
 
-const kinds = ['kill', 'pause'] as const;
-const specForm = /^(?<kind>[a-z]+):(?<part>[a-z][a-z0-9-]*)\.(?<role>[a-z][a-z0-9-]*)$/;
+const kindsOf = ({ kinds }: FaultRole) => kinds ?? faultKinds.filter((kind) => kind !== 'scale');
 
-/** Throws `bench.fault-unknown`, which names the fault that was probably meant. `roles`: those of the deployment. */
-export function parseFaultSpec(text: string, roles: readonly FaultRole[]): FaultSpec {
-  const found = specForm.exec(text)?.groups;
-  const kind = kinds.find((known) => known === found?.kind);
-  const target = roles.find(({ part, role }) => part === found?.part && role === found?.role);
-  if (kind !== undefined && target !== undefined) return { kind, part: target.part, role: target.role };
-  const known = roles.flatMap(({ part, role }) => kinds.map((name) => `${name}:${part}.${role}`));
-  const ofPart = known.filter((name) => name.includes(`:${found?.part}.`));
-  const meant = nearest(text, ofPart.length > 0 ? ofPart : known);
-  throw new DspError('bench.fault-unknown', { given: text, known, nearest: meant });
-}
-
-export function faultName({ kind, part, role }: FaultSpec): string {
-  return `${kind}:${part}.${role}`;
-}
-
-/** A fault as it went, before anyone knows when requests succeeded again. */
-export interface FaultRun extends FaultWindow {
-  /** What was seen of the hit and of the heal. */
-  readonly witness: string;
-}
-
-export interface FaultContext {
-  readonly access: FaultAccess;
-  readonly find: FaultTarget['find'];
-  /** Of the spec's part. */
-  readonly instances: readonly Instance[];
-  readonly clock: Clock;
-  readonly random: Random;
-  /** From hit to heal; above a store's node time-out, or nothing fails over. */
-  readonly holdMs: number;
-  readonly signal: AbortSignal;
+/** Every fault there can be, as the user names it, without parameters. */
+export function knownFaults(roles: readonly FaultRole[]): readonly string[] {
+  return roles.flatMap((role) => kindsOf(role).map((kind) => `${kind}:${role.part}.${role.role}`));
 }
 
 /**
- * Hits one instance that has the role now, chosen by `random`, holds it and heals it. Times are those of the history
- * (clock's monotonic ms plus the thread's origin): the fault lies within [startMs, healedMs]. When nobody has the role
- * or the hit was not seen, `hit` is false and the witness says what was seen instead.
- * An abort heals at once, then rejects with the signal's reason. Throws `bench.fault-not-healed`.
+ * The faults of one phase. Throws `bench.fault-unknown`, which names the fault that was probably meant, and
+ * `bench.fault-parameter`. `roles`: those of the deployment.
  */
-export async function runFault(spec: FaultSpec, context: FaultContext): Promise<FaultRun> {
-  const { clock, instances, random, signal } = context;
-  signal.throwIfAborted();
-  const found = await context.find(instances);
-  const candidates = instances.filter(({ id }) => found.includes(id)).sort((a, b) => a.ordinal - b.ordinal);
-  const target = candidates[random.integer(candidates.length)];
-  if (target === undefined) return nobodyHit(spec, context);
-  const startMs = sharedNowMs(clock);
-  const hit = await hitAndHold(spec, target.id, context);
-  const healed = await heal(spec, target.id, context, hit.hit);
-  const healedMs = sharedNowMs(clock);
-  signal.throwIfAborted();
-  const witness = `${hit.seen}; ${healed.seen}`;
-  return {
-    kind: spec.kind,
-    instance: target.id,
-    set: target.set,
-    part: target.part,
-    startMs,
-    healedMs,
-    hit: hit.hit,
-    witness,
-  };
-}
-
-/** Never rejects: whatever went wrong on the way, the heal comes next. */
-async function hitAndHold(spec: FaultSpec, instance: string, context: FaultContext): Promise<Witness> {
-  const { access, clock, holdMs, signal } = context;
-  let hit: Witness;
-  try {
-    hit = await (spec.kind === 'kill' ? access.kill(instance) : access.pause(instance));
-  } catch (error) {
-    return { hit: false, seen: `the ${spec.kind} of ${instance} failed: ${messageOf(error)}` };
+export function parsePhase(text: string, roles: readonly FaultRole[]): readonly FaultSpec[] {
+  const known = knownFaults(roles);
+  for (const one of text.split('+')) {
+    const [given = ''] = one.trim().split(',');
+    if (known.includes(given)) continue;
+    const part = /:(?<part>[^.]*)\./.exec(given)?.groups?.part;
+    const ofPart = known.filter((name) => name.includes(`:${part}.`));
+    const meant = nearest(given, ofPart.length > 0 ? ofPart : known);
+    throw new DspError('bench.fault-unknown', { given: one.trim(), known, nearest: meant });
   }
-  // An abort ends the hold early.
-  if (hit.hit) await clock.sleep(holdMs, signal).catch(() => {});
-  return hit;
+  const specs = readFaults(text);
+  if ('problem' in specs) throw new DspError('bench.fault-parameter', { given: text, problem: specs.problem });
+  return specs;
 }
 
-/** After a hit that was not seen the process may be in any state, so the heal is tried and may find nothing to do. */
-async function heal(spec: FaultSpec, instance: string, context: FaultContext, wasHit: boolean): Promise<Witness> {
-  const { access } = context;
-  const healed = await (spec.kind === 'kill' ? access.restart(instance) : access.resume(instance)).catch(
-    (error: unknown) => ({ hit: false, seen: messageOf(error) }),
+export function phaseName(specs: readonly FaultSpec[]): string {
+  return specs.map(({ text }) => text).join('+');
+}
+
+/**
+ * Runs the faults of a phase, each from its own moment on; resolves when all are healed. No two hit the same instance.
+ * When one cannot be healed or the run is interrupted, the others are healed before it rejects.
+ */
+export async function runPhase(
+  specs: readonly FaultSpec[],
+  contextOf: (spec: FaultSpec, taken: Set<string>) => FaultContext,
+): Promise<readonly FaultRun[]> {
+  const taken = new Set<string>();
+  const runs = await Promise.allSettled(
+    specs.map(async (spec) => {
+      const context = contextOf(spec, taken);
+      await context.clock.sleep(spec.atMs, context.signal);
+      return runFault(spec, context);
+    }),
   );
-  if (healed.hit || !wasHit) return healed;
-  throw new DspError('bench.fault-not-healed', { kind: spec.kind, instance, seen: healed.seen });
+  return runs.map((run) => {
+    if (run.status === 'rejected') throw run.reason;
+    return run.value;
+  });
 }
 
-function nobodyHit({ kind, part, role }: FaultSpec, { clock, instances }: FaultContext): FaultRun {
-  const atMs = sharedNowMs(clock);
-  const witness = `none of the ${instances.length} instances of ${part} is ${role} now`;
-  return { kind, instance: '', set: '', part, startMs: atMs, healedMs: atMs, hit: false, witness };
+/** How often two neighbours of a drawn schedule run together, and how far apart they begin. */
+const joinedShare = 0.25;
+const maxApartMs = 1500;
+
+/**
+ * `count` phases for each of `seeds`, dealt from the pool as cards are: each fault comes up before any does again.
+ * Some phases of different parts are joined, so that their faults overlap. The same pool and seeds give the same phases.
+ */
+export function drawSchedules(
+  pool: readonly string[],
+  seeds: readonly number[],
+  count: number,
+  random: Random,
+): ReadonlyMap<number, readonly string[]> {
+  let deck: string[] = [];
+  const deal = (): string => {
+    if (deck.length === 0) deck = shuffled(pool, random);
+    return deck.pop() as string;
+  };
+  return new Map(
+    seeds.map((seed) => {
+      const dealt = pool.length === 0 ? [] : Array.from({ length: count }, deal);
+      return [seed, joined(dealt, random)] as const;
+    }),
+  );
 }
 
-function sharedNowMs(clock: Clock): number {
-  return monotonicOriginMs() + clock.monotonicMs();
+function joined(phases: readonly string[], random: Random): readonly string[] {
+  const result: string[] = [];
+  for (const phase of phases) {
+    const before = result.at(-1);
+    // Two faults of one part are more than any requirement speaks of.
+    const apart = before !== undefined && !before.includes('+') && partOf(before) !== partOf(phase);
+    if (apart && ![before, phase].some((text) => text.startsWith('scale:')) && random.next() < joinedShare) {
+      result[result.length - 1] = `${before}+${phase},atMs=${random.integer(maxApartMs)}`;
+    } else result.push(phase);
+  }
+  return result;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+const partOf = (text: string) => /:(?<part>[^.]*)\./.exec(text)?.groups?.part;
+
+function shuffled(items: readonly string[], random: Random): string[] {
+  const all = [...items];
+  for (let i = all.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [all[i], all[j]] = [all[j] as string, all[i] as string];
+  }
+  return all;
 }

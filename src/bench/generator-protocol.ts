@@ -4,6 +4,7 @@ import type { Phase } from '../checkers/history.ts';
 import type { Target } from './connection-pool.ts';
 import type { HdrData } from './hdr.ts';
 import type { Arrivals } from './pacer.ts';
+import type { RateShape } from './rate-shape.ts';
 import type { WorkloadContext } from './workload.ts';
 
 /** Phases travel as their index. */
@@ -24,6 +25,9 @@ export interface GeneratorPart {
 export interface GeneratorConfig {
   readonly parts: readonly GeneratorPart[];
   readonly arrivals: Arrivals;
+  readonly shape: RateShape;
+  /** How long the shape's first factor holds before the shape begins: the warm-up. */
+  readonly leadMs: number;
   readonly seed: number;
   readonly workerIndex: number;
   readonly workerCount: number;

@@ -34,6 +34,8 @@ async function loadPart(config: GeneratorConfig, part: GeneratorPart, index: num
       ratePerSecond: total / workerCount,
       random: random.fork('arrivals'),
       offset: workerIndex / workerCount,
+      shape: config.shape,
+      leadMs: config.leadMs,
     }),
     draw: weightedDraw(context.offeredLoad),
     random,

@@ -12,18 +12,21 @@ import { type GeneratorThread, startGeneratorThread } from './generator-thread.t
 import { HistoryLog } from './history-log.ts';
 import { type CpuSample, foreignShare } from './machine-load.ts';
 import type { Arrivals } from './pacer.ts';
+import { type RateShape, steadyShape } from './rate-shape.ts';
 import type { FaultRecord } from './report.ts';
 import { threadCpuMs } from './thread.ts';
 
-/** Injects one fault, holds it and heals it; resolves when the heal is complete. Heals before it rejects, too. */
+/** Injects the faults of one phase, holds and heals them; resolves when the heal is complete. Heals before it rejects, too. */
 export interface FaultStep {
   readonly name: string;
-  run(signal: AbortSignal): Promise<Omit<FaultRecord, 'recoveredMs'>>;
+  run(signal: AbortSignal): Promise<readonly Omit<FaultRecord, 'recoveredMs'>[]>;
 }
 
 export interface LoadPlan {
   readonly parts: readonly GeneratorPart[];
   readonly arrivals: Arrivals;
+  /** Of the rate from the end of the warm-up on; absent: it stays. */
+  readonly shape?: RateShape;
   readonly seed: number;
   readonly workers: number;
   readonly warmupMs: number;
@@ -106,10 +109,10 @@ class LoadRun {
       else deps.signal.addEventListener('abort', abort, { once: true });
     });
     this.#aborted.catch(() => {});
-    const { parts, arrivals, seed, workers, timeoutMs, maxConnections } = plan;
+    const { parts, arrivals, shape = steadyShape, seed, workers, timeoutMs, maxConnections, warmupMs: leadMs } = plan;
     this.#threads = Array.from({ length: workers }, (_, workerIndex) =>
       startGeneratorThread(
-        { parts, arrivals, seed, workerIndex, workerCount: workers, timeoutMs, maxConnections },
+        { parts, arrivals, shape, leadMs, seed, workerIndex, workerCount: workers, timeoutMs, maxConnections },
         (message) => this.#onProgress(workerIndex, message),
       ),
     );
@@ -185,12 +188,16 @@ class LoadRun {
     this.#fault = step.name;
     await this.#enter('fault');
     // The fault hears of an interruption by itself and heals before it rejects: nobody may leave before that.
-    const record = await step.run(this.#deps.signal);
+    const records = await step.run(this.#deps.signal);
     this.#deps.signal.throwIfAborted();
     await this.#enter('recover');
     const quiet = await this.#untilQuiet();
-    const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - record.startMs) : null;
-    this.#faults.push({ ...record, recoveredMs });
+    for (const record of records) {
+      // Two changes of size take as long as they take; what counts is whether anything fails once they are made.
+      const sinceMs = record.kind === 'scale' ? record.healedMs : record.startMs;
+      const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - sinceMs) : null;
+      this.#faults.push({ ...record, recoveredMs });
+    }
     this.#fault = null;
   }
 

@@ -4,8 +4,9 @@
  */
 
 import type { Random } from '../random.ts';
+import { type ExpectedArrivals, expectedArrivals, type RateShape, steadyShape } from './rate-shape.ts';
 
-/** `constant`: equal gaps; `poisson`: exponential gaps, as independent callers make. */
+/** `constant`: equal gaps; `poisson`: exponential gaps, as independent callers make. Both while the rate stays. */
 export type Arrivals = 'constant' | 'poisson';
 
 export interface Pacer {
@@ -22,44 +23,56 @@ export interface PacerOptions {
   readonly random: Random;
   /** Constant arrivals start at this fraction of a gap, so that the streams of several workers interleave. */
   readonly offset?: number;
+  /** How the rate changes from `leadMs` on; absent: not at all. */
+  readonly shape?: RateShape;
+  readonly leadMs?: number;
 }
 
 /** Throws RangeError when the rate is negative or not finite. */
 export function createPacer(options: PacerOptions): Pacer {
-  const { arrivals, ratePerSecond, random, offset = 0 } = options;
+  const { arrivals, ratePerSecond, random, offset = 0, shape = steadyShape, leadMs = 0 } = options;
   if (!Number.isFinite(ratePerSecond) || ratePerSecond < 0) throw new RangeError(`rate ${ratePerSecond} per second`);
   if (ratePerSecond === 0) return { nextMs: Number.POSITIVE_INFINITY, take: () => Number.POSITIVE_INFINITY };
   const gapMs = 1000 / ratePerSecond;
-  return arrivals === 'constant' ? constantPacer(gapMs, offset) : poissonPacer(gapMs, random);
+  const next = arrivals === 'constant' ? constantGaps(gapMs, offset) : poissonGaps(gapMs, random);
+  return new TimesPacer(shape === steadyShape ? next : shaped(next, expectedArrivals(shape, leadMs)));
 }
+
+/** Intended times, one a call. */
+type Times = () => number;
 
 /** The n-th arrival is a product, not a sum, so that rounding does not drift over a long run. */
-function constantPacer(gapMs: number, offset: number): Pacer {
+function constantGaps(gapMs: number, offset: number): Times {
   let taken = 0;
-  return {
-    get nextMs() {
-      return (taken + offset) * gapMs;
-    },
-    take() {
-      const intendedMs = (taken + offset) * gapMs;
-      taken += 1;
-      return intendedMs;
-    },
+  return () => (taken++ + offset) * gapMs;
+}
+
+function poissonGaps(gapMs: number, random: Random): Times {
+  let atMs = 0;
+  return () => {
+    atMs += random.exponential(gapMs);
+    return atMs;
   };
 }
 
-function poissonPacer(gapMs: number, random: Random): Pacer {
-  let nextMs = random.exponential(gapMs);
-  return {
-    get nextMs() {
-      return nextMs;
-    },
-    take() {
-      const intendedMs = nextMs;
-      nextMs += random.exponential(gapMs);
-      return intendedMs;
-    },
-  };
+function shaped(steady: Times, expected: ExpectedArrivals): Times {
+  return () => expected.timeOf(steady());
+}
+
+class TimesPacer implements Pacer {
+  readonly #times: Times;
+  nextMs: number;
+
+  constructor(times: Times) {
+    this.#times = times;
+    this.nextMs = times();
+  }
+
+  take(): number {
+    const intendedMs = this.nextMs;
+    this.nextMs = this.#times();
+    return intendedMs;
+  }
 }
 
 /** Draws names in proportion to their weights; weights of 0 are never drawn. */

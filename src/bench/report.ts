@@ -55,6 +55,8 @@ export interface CheckResult {
 }
 
 export interface FaultRecord extends FaultWindow {
+  /** As the user would write it. */
+  readonly fault: string;
   readonly witness: string;
   /** From the fault to the first moment after which no request fails; null when not seen. */
   readonly recoveredMs: number | null;

@@ -57,10 +57,7 @@ export class HeadReader {
   }
 
   #repeats(bytes: Buffer, from: number, to: number, size: number): boolean {
-    if (to - from < size) return false;
-    const known = this.#bytes;
-    for (let i = 0; i < size; i++) if (bytes[from + i] !== known[i]) return false;
-    return true;
+    return to - from >= size && this.#bytes.compare(bytes, from, from + size, 0, size) === 0;
   }
 }
 

@@ -15,6 +15,8 @@ export interface BenchedPart {
   readonly part: Part;
   readonly invariants: Invariants;
   readonly instances: readonly Instance[];
+  /** What of it can be scaled under load. */
+  readonly scales: readonly string[];
   /** `file:` URL. */
   readonly workloadUrl: string;
   /** Where its load goes; null when only other parts call it. */
@@ -43,6 +45,7 @@ export async function benchedParts(
       return {
         part,
         instances,
+        scales: Object.keys(pattern.scales ?? {}),
         invariants: await loadInvariants(part.pattern, pattern.invariantsModule),
         workloadUrl: patternModuleUrl(part.pattern, pattern.workloadModule),
         targets: targetsOf(plan, part.name, instances),
@@ -80,14 +83,15 @@ export function loadedParts(parts: readonly BenchedPart[]): readonly BenchedPart
 }
 
 export function faultRoles(parts: readonly BenchedPart[]): readonly FaultRole[] {
-  return parts.flatMap(({ part, invariants }) =>
-    invariants.faultTargets.map(({ role }) => ({ part: part.name, role })),
-  );
+  return parts.flatMap(({ part, invariants, scales }) => [
+    ...invariants.faultTargets.map(({ role }) => ({ part: part.name, role })),
+    ...scales.map((role) => ({ part: part.name, role, kinds: ['scale'] as const })),
+  ]);
 }
 
 /** A kill and a pause of the first role of the part that the others build on: the plan lists providers first. */
 export function defaultFaults(parts: readonly BenchedPart[]): readonly string[] {
-  const [first] = faultRoles(parts);
+  const [first] = faultRoles(parts).filter(({ kinds }) => kinds === undefined);
   return first === undefined ? [] : [`kill:${first.part}.${first.role}`, `pause:${first.part}.${first.role}`];
 }
 

@@ -78,7 +78,7 @@ function checkReason({ check, unjudged }: Judged): readonly Reason[] {
 
 function faultReason(fault: FaultRecord): readonly Reason[] {
   if (fault.hit) return [];
-  return [reason('inconclusive', `${fault.kind} of ${fault.instance} did not hit: ${fault.witness}`)];
+  return [reason('invalid', `${fault.fault} did not hit: ${fault.witness}`)];
 }
 
 function wholeRunReasons(input: VerdictInput, correct: boolean): readonly Reason[] {

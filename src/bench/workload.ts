@@ -5,6 +5,7 @@
 
 import type { Json } from '../../stacks/topology.ts';
 import type { Outcome } from '../checkers/history.ts';
+import type { KeySkew } from '../key-skew.ts';
 import type { Random } from '../random.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 
@@ -18,6 +19,8 @@ export interface WorkloadContext {
   /** Operations per second that this run offers, by operation, all workers together. */
   readonly offeredLoad: Readonly<Record<string, number>>;
   readonly seed: number;
+  /** How uneven the choice of keys is to be; absent: as the pattern's users do. */
+  readonly skew?: KeySkew;
   /** Workers share the key space by index: two workers never write one key. */
   readonly workerIndex: number;
   readonly workerCount: number;

@@ -2,12 +2,13 @@
 
 import type { Json } from '../../stacks/topology.ts';
 import type { Instance } from '../deploy/deployment.ts';
+import type { FaultKind } from '../requirements/faults.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import type { HistoryEntry } from './history.ts';
 
 /** A fault as it was injected. */
 export interface FaultWindow {
-  readonly kind: 'kill' | 'pause';
+  readonly kind: FaultKind;
   readonly instance: string;
   readonly set: string;
   readonly part: string;
@@ -16,6 +17,8 @@ export interface FaultWindow {
   /** When the heal was complete: the process is back and ready. */
   readonly healedMs: number;
   readonly hit: boolean;
+  /** What {@link FaultTarget.scope} said of the instance when it was hit; absent: nothing. */
+  readonly scope?: Json;
 }
 
 export interface CheckInput {
@@ -50,6 +53,10 @@ export interface FaultTarget {
   readonly role: string;
   /** The instances that have this role now. */
   find(instances: readonly Instance[]): Promise<readonly string[]>;
+  /** What the instance is responsible for at this moment, for the checks to read: a fault harms no more than that. */
+  scope?(instances: readonly Instance[], instanceId: string): Promise<Json>;
+  /** The instance's own wall clock, ms since 1970. */
+  readClockMs?(instance: Instance): Promise<number>;
 }
 
 export interface Invariants {

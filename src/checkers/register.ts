@@ -16,6 +16,8 @@ import type { HistoryEntry } from './history.ts';
 export interface LossWindow {
   readonly fromMs: number;
   readonly toMs: number;
+  /** Keys that it may be lost of; absent: any. */
+  readonly covers?: (key: string) => boolean;
 }
 
 export interface RegisterRules {
@@ -176,7 +178,10 @@ class Register {
   }
 
   isDeclaredLoss(write: HistoryEntry): boolean {
-    return this.#rules.losses.some((loss) => write.sentMs <= loss.toMs && write.answeredMs! >= loss.fromMs);
+    return this.#rules.losses.some(
+      ({ fromMs, toMs, covers }) =>
+        write.sentMs <= toMs && write.answeredMs! >= fromMs && (covers === undefined || covers(write.key)),
+    );
   }
 
   inventedBecause(read: HistoryEntry): Invented['why'] | null {

@@ -2,12 +2,13 @@
 
 import { catalogue } from '../../templates/index.ts';
 import { systemClock } from '../clock.ts';
-import type { Deployment } from '../deploy/deployment.ts';
+import type { Deployment, Instrumentation } from '../deploy/deployment.ts';
 import type { Place } from '../deploy/kubernetes/session.ts';
 import { deployLocal } from '../deploy/local/deploy.ts';
 import { DspError, type ExitCode } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import { checkProject } from '../project/state.ts';
+import { reachOfPhases } from '../requirements/faults.ts';
 import type { Terminal } from '../terminal.ts';
 import type { TargetName } from './target.ts';
 
@@ -15,6 +16,8 @@ export interface DeployOptions {
   readonly project: string;
   /** 0 < scale ≤ 1; absent: the plan's own. */
   readonly scale?: number;
+  /** Absent: when a fault of dsp.yaml needs them, else as it is now. */
+  readonly instruments?: Instrumentation;
   readonly json: boolean;
   readonly target?: TargetName;
   readonly kubernetes?: KubernetesFlags;
@@ -39,6 +42,7 @@ export async function runDeploy(options: DeployOptions, terminal: Terminal): Pro
     signal: terminal.interrupt,
     report: terminal.note,
     build: true,
+    ...instrumentedBy(options, plan),
   });
   if (options.json) {
     const { schemaVersion, target, scale, endpoints } = deployment;
@@ -47,6 +51,12 @@ export async function runDeploy(options: DeployOptions, terminal: Terminal): Pro
     print(deployment, terminal);
   }
   return 0;
+}
+
+function instrumentedBy({ instruments }: DeployOptions, plan: Plan): { readonly instrumented?: Instrumentation } {
+  if (instruments !== undefined) return { instrumented: instruments };
+  const needed = reachOfPhases(plan.requirements.faults ?? []);
+  return needed === 'none' ? {} : { instrumented: needed };
 }
 
 async function planToDeploy({ project, scale }: DeployOptions): Promise<Plan> {

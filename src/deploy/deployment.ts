@@ -27,18 +27,61 @@ export interface Deployment {
   /** Part → base URL of its exposed port (its first instance). */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly instances: readonly Instance[];
+  readonly instrumented: Instrumentation;
+}
+
+/**
+ * What faults can reach, each more than the one before: processes and their files' growth; `network`: also what runs between
+ * them, through the fault proxy; `clock`: also their clocks, through libfaketime.
+ */
+export type Instrumentation = 'none' | 'network' | 'clock';
+const instrumentations: readonly Instrumentation[] = ['none', 'network', 'clock'];
+
+/** The one that reaches more. */
+export function atLeast(a: Instrumentation, b: Instrumentation): Instrumentation {
+  return instrumentations.indexOf(a) >= instrumentations.indexOf(b) ? a : b;
+}
+
+/**
+ * What is done to an instance's connections. `among`: to those with instances of its own set, with everybody else, or all.
+ * `in` is what runs to the instance, `out` what comes from it.
+ */
+export type NetworkRule = { readonly among: 'all' | 'peers' | 'clients' } & (
+  | { readonly kind: 'latency'; readonly ms: number; readonly jitterMs: number }
+  /** RST to both ends of every connection, again and again. */
+  | { readonly kind: 'reset'; readonly everyMs: number }
+  /** The connections that there are carry nothing any more, and neither end is told; new ones are as ever. */
+  | { readonly kind: 'half-open' }
+  /** What is on its way waits until the partition ends, and new connections do not come about. */
+  | { readonly kind: 'partition'; readonly way: 'both' | 'in' | 'out' }
+);
+
+/** A fault that lasts until it is lifted; it also ends when the dsp that asked for it does, however that ends. */
+export interface Hold {
+  /** What was seen when it began. */
+  readonly began: Witness;
+  /** Resolves when the instance is as before. `hit` says whether an effect was seen all in all. */
+  lift(): Promise<Witness>;
 }
 
 /** What the bench may do to a deployment, through its target. Each resolves when the effect was seen, which is the fault's witness. */
 export interface FaultAccess {
   /** SIGKILL; resolves when the process is gone. */
   kill(instanceId: string): Promise<Witness>;
-  /** SIGSTOP; resolves when the process's state is stopped. */
+  /** SIGSTOP; resolves when the process's state is stopped. SIGCONT follows by itself when dsp ends first. */
   pause(instanceId: string): Promise<Witness>;
   /** SIGCONT. */
   resume(instanceId: string): Promise<Witness>;
   /** Starts a dead process again with the same ports, arguments and data; resolves when it is ready. */
   restart(instanceId: string): Promise<Witness>;
+  /** The process's own stop signal, and SIGKILL after its grace; resolves when it is gone. */
+  stop(instanceId: string): Promise<Witness>;
+  /** Needs the instrumentation `network`. */
+  disturb(instanceId: string, rule: NetworkRule): Promise<Hold>;
+  /** Moves the process's wall clock by so much at once, and back at the end. Needs the instrumentation `clock`. */
+  stepClock(instanceId: string, offsetMs: number): Promise<Hold>;
+  /** The process's files can't grow. Needs the instrumentation `network`. */
+  fillDisk(instanceId: string): Promise<Hold>;
 }
 
 export interface Witness {

@@ -2,19 +2,7 @@
 
 import { unavailabilityWith } from '../capacity/availability.ts';
 import { defaultHardware, referenceLocalMachine } from '../capacity/hardware.ts';
-import type {
-  Binding,
-  Catalogue,
-  Decision,
-  Excuse,
-  Hardware,
-  Json,
-  PartContext,
-  Prediction,
-  ProcessSet,
-  ServiceTime,
-  Topology,
-} from '../pattern.ts';
+import type { Catalogue, Decision, Excuse, Hardware, Json, PartContext, Prediction, ServiceTime } from '../pattern.ts';
 import { requirementsDigest } from '../requirements/digest.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { type Composed, type Composition, compose, type Sizing, type World } from './compose.ts';
@@ -22,6 +10,7 @@ import { costOf, machineOf } from './cost.ts';
 import { type LocalMachine, localScale } from './local-scale.ts';
 import type { NoPlan, Part, Plan } from './plan.ts';
 import { relaxationsFor } from './relax.ts';
+import { type WiredPart, wire } from './wire.ts';
 
 export interface AssembleOptions {
   readonly dspVersion?: string;
@@ -92,8 +81,14 @@ function usdOf({ parts }: Composition, hardware: Hardware): number {
 
 function planOf({ requirements, hardware }: World, composed: Composition, options: AssembleOptions): Plan {
   const local = localScale(composed.parts, options.scale, options.localMachine ?? referenceLocalMachine);
-  const target = wire(composed.parts, requirements, (part) => part.sized.sizing);
-  const here = wire(composed.parts, requirements, (part) => part.pattern.local(part.sized.sizing, local.scale));
+  const target = wire(
+    composed.parts.map((part) => wiredPart(part, part.sized.sizing)),
+    requirements,
+  );
+  const here = wire(
+    composed.parts.map((part) => wiredPart(part, part.pattern.local(part.sized.sizing, local.scale))),
+    requirements,
+  );
   const parts = composed.parts.map((part, index) =>
     partOf(part, target.contexts[index]!, here.contexts[index]!, hardware),
   );
@@ -118,55 +113,8 @@ function planOf({ requirements, hardware }: World, composed: Composition, option
   };
 }
 
-interface Wired {
-  readonly contexts: readonly PartContext<Json>[];
-  readonly topology: Topology;
-}
-
-/** Connects the parts, providers first, and puts their topologies together. */
-function wire(parts: readonly Sizing[], requirements: Requirements, sizingOf: (part: Sizing) => Json): Wired {
-  const providers = new Map<string, Provider>();
-  const contexts: PartContext<Json>[] = [];
-  const topologies: Topology[] = [];
-  for (const part of parts) {
-    const bindings = Object.fromEntries(
-      Object.entries(part.providers).map(([capability, provider]) => [
-        capability,
-        bindingOf(providers.get(provider), capability, part.name),
-      ]),
-    );
-    const context = { name: part.name, sizing: sizingOf(part), requirements, options: part.options, bindings };
-    providers.set(part.name, { part, context });
-    contexts.push(context);
-    topologies.push(part.pattern.topology(context));
-  }
-  const secrets = topologies.flatMap((topology) => topology.secrets ?? []);
-  return {
-    contexts,
-    topology: {
-      processSets: topologies.flatMap((topology) => topology.processSets.map((set) => withImage(set, requirements))),
-      jobs: topologies.flatMap((topology) => topology.jobs),
-      ...(secrets.length > 0 ? { secrets } : {}),
-    },
-  };
-}
-
-/** From the image that the user named for its engine. */
-function withImage(set: ProcessSet, { images = {} }: Requirements): ProcessSet {
-  const image = set.program.kind === 'engine' ? images[set.program.program] : undefined;
-  return set.program.kind === 'engine' && image !== undefined ? { ...set, program: { ...set.program, image } } : set;
-}
-
-interface Provider {
-  readonly part: Sizing;
-  readonly context: PartContext<Json>;
-}
-
-function bindingOf(provider: Provider | undefined, capability: string, consumer: string): Binding {
-  const guarantees = provider?.part.sized.guarantees[capability];
-  const offered = guarantees && provider?.part.pattern.connect(provider.context, guarantees, consumer)[capability];
-  if (offered === undefined) throw new Error(`nobody offers ${capability} to ${consumer}`);
-  return offered;
+function wiredPart({ name, pattern, options, providers, sized }: Sizing, sizing: Json): WiredPart {
+  return { name, pattern, sizing, options, providers, guarantees: sized.guarantees };
 }
 
 function partOf(part: Sizing, context: PartContext<Json>, here: PartContext<Json>, hardware: Hardware): Part {

@@ -26,6 +26,7 @@ const requirements = z.looseObject({
   operations: z.looseObject({ effort: z.enum(['low', 'medium', 'high']) }),
   options: z.record(text, z.record(text, json)),
   slo: z.record(text, list(text)),
+  faults: list(text).optional(),
 });
 
 const secretText = z.strictObject({
@@ -39,6 +40,7 @@ const value: z.ZodType = z.lazy(() =>
     text,
     z.strictObject({ addressesOf: word, port: text, separator: text.optional() }),
     z.strictObject({ ownPort: text }),
+    z.strictObject({ reachedPort: text, beside: z.literal(true).optional() }),
     z.strictObject({ ownHost: z.literal(true) }),
     z.strictObject({ ownName: z.literal(true) }),
     z.strictObject({ listenHost: z.literal(true) }),

@@ -103,7 +103,7 @@ function checkProgram(id: string, program: Program): void {
   }
 }
 
-const namesInValues = ['addressesOf', 'port', 'ownPort', 'volume', 'file', 'secret', 'sidecar'] as const;
+const namesInValues = ['addressesOf', 'port', 'ownPort', 'reachedPort', 'volume', 'file', 'secret', 'sidecar'] as const;
 
 function checkValue(id: string, value: Value): void {
   if (typeof value === 'string') {

@@ -56,7 +56,8 @@ function dockerfile(bundle: string, project: string): Promise<ProjectFile> {
 
 /** Of both scales, sorted, each once. */
 function bundlesOf(plan: Plan): readonly string[] {
-  const programsOf = ({ processSets, jobs }: Topology) => [...processSets, ...jobs].map(({ program }) => program);
+  const programsOf = ({ processSets, jobs }: Topology) =>
+    [...processSets, ...processSets.flatMap(({ sidecars = [] }) => sidecars), ...jobs].map(({ program }) => program);
   const programs: readonly Program[] = [...programsOf(plan.topology), ...programsOf(plan.local.topology)];
   const bundles = programs.flatMap((program) => (program.kind === 'service' ? [program.bundle] : []));
   return [...new Set(bundles)].sort(byCodeUnits);

@@ -12,7 +12,7 @@ export interface Answer {
   readonly origin: Origin;
 }
 
-/** By key: `name`, `needs`, those of {@link fields}, `options.<need>.<key>`, `slo`, `images`. */
+/** By key: `name`, `needs`, those of {@link fields}, `options.<need>.<key>`, `slo`, `faults`, `images`. */
 export type Answers = ReadonlyMap<string, Answer>;
 
 export interface Problem {
@@ -109,7 +109,14 @@ export function requirementsOf(answers: Answers, catalogue: Catalogue): Requirem
     options: optionsOf(answers, needs, catalogue),
     slo: (answers.get('slo')?.value ?? {}) as Requirements['slo'],
     ...imagesOf(answers),
+    ...faultsOf(answers),
   };
+}
+
+/** None written is none there, so that nothing else changes. */
+function faultsOf(answers: Answers): Pick<Requirements, 'faults'> {
+  const faults = (answers.get('faults')?.value ?? []) as readonly string[];
+  return faults.length === 0 ? {} : { faults };
 }
 
 function optionsOf(answers: Answers, needs: readonly string[], catalogue: Catalogue): Requirements['options'] {

@@ -54,6 +54,13 @@ export function formatRequirements(requirements: Requirements, catalogue: Catalo
           '# On Kubernetes: other images than the usual ones, by engine or bundle',
           stringify({ images: requirements.images }, style).trimEnd(),
         ]),
+    ...(requirements.faults === undefined
+      ? []
+      : [
+          '',
+          '# What a bench breaks, as --fault takes it.',
+          stringify({ faults: requirements.faults }, style).trimEnd(),
+        ]),
   ];
   return `${text.join('\n')}\n`;
 }

@@ -4,6 +4,7 @@ import { DspError } from '../errors.ts';
 import type { Catalogue, Json } from '../pattern.ts';
 import { type Answer, type Answers, allFields, contradictions, namePattern, strayOptions } from './assemble.ts';
 import { type Entry, type PlacedProblem, parseYaml, plain, type Tree } from './document.ts';
+import { readFaults } from './faults.ts';
 import type { Field } from './fields.ts';
 import { suggestion } from './nearest.ts';
 import { checkValue, isPlainObject } from './values.ts';
@@ -55,8 +56,10 @@ function readTop(reading: Reading, entries: readonly Entry[]): void {
     else if (entry.key === 'needs') readChecked(reading, entry, (needs) => needsProblem(needs, reading.catalogue));
     else if (entry.key === 'slo') readChecked(reading, entry, sloProblem);
     else if (entry.key === 'images') readChecked(reading, entry, imagesProblem);
+    else if (entry.key === 'faults') readList(reading, entry);
     else if (sections.includes(entry.key)) readSection(reading, entry, entry.key);
-    else addUnknown(reading, entry, entry.key, ['schemaVersion', 'name', 'needs', 'slo', 'images', ...sections]);
+    else
+      addUnknown(reading, entry, entry.key, ['schemaVersion', 'name', 'needs', 'slo', 'faults', 'images', ...sections]);
   }
 }
 
@@ -102,6 +105,28 @@ function readChecked(reading: Reading, entry: Entry, problemOf: (given: unknown)
   const problem = problemOf(given);
   if (problem === null) put(reading, entry.key, (isPlainObject(given) ? { ...given } : given) as Json);
   else add(reading, entry.value, entry.key, problem);
+}
+
+/** Each fault that is wrong is told with its own line. */
+function readList(reading: Reading, entry: Entry): void {
+  reading.places.set(entry.key, entry.where);
+  if (isEmpty(entry.value)) return;
+  if (entry.value.kind !== 'list') {
+    add(reading, entry.value, entry.key, `takes a list of faults: ["kill:<part>.<role>"]`);
+    return;
+  }
+  const before = reading.problems.length;
+  for (const item of entry.value.items) {
+    const given = plain(item);
+    const problem = typeof given === 'string' ? problemOfFault(given) : 'is no fault';
+    if (problem !== null) add(reading, item, entry.key, `has ${show(given)}, which ${problem}`);
+  }
+  if (reading.problems.length === before) put(reading, entry.key, plain(entry.value) as Json);
+}
+
+function problemOfFault(text: string): string | null {
+  const read = readFaults(text);
+  return 'problem' in read ? read.problem : null;
 }
 
 /** Null when the name will do. */

@@ -57,6 +57,8 @@ export interface Requirements {
   readonly slo: Readonly<Record<string, readonly string[]>>;
   /** On Kubernetes, by engine program or bundle: another image than the usual one (a mirror, a digest). */
   readonly images?: Readonly<Record<string, string>>;
+  /** What a bench breaks unless it is told otherwise, as `--fault` takes it; absent: a kill and a pause. */
+  readonly faults?: readonly string[];
 }
 
 /** A sure number as an interval. */

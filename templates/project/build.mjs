@@ -12,7 +12,11 @@ const root = dirname(fileURLToPath(import.meta.url));
 const plan = JSON.parse(readFileSync(join(root, 'plan.json'), 'utf8'));
 
 const services = [plan.topology, plan.local.topology]
-  .flatMap((topology) => [...topology.processSets, ...topology.jobs])
+  .flatMap(({ processSets, jobs }) => [
+    ...processSets,
+    ...processSets.flatMap(({ sidecars = [] }) => sidecars),
+    ...jobs,
+  ])
   .map((process) => process.program)
   .filter((program) => program.kind === 'service');
 

@@ -228,6 +228,10 @@ function round(value: number): number {
 const anyInstance: FaultTarget = {
   role: 'instance',
   find: async (instances) => instances.filter(({ kind }) => kind === 'service').map(({ id }) => id),
+  async readClockMs({ host, ports }) {
+    const response = await fetch(`http://${host}:${ports.http}/livez`);
+    return new Date(response.headers.get('date') ?? '').getTime();
+  },
 };
 
 export default { check, faultTargets: [anyInstance] } satisfies Invariants;

@@ -80,6 +80,9 @@ export default definePattern<LimiterSizing>({
     cpus: (sizing.checksPerSecond * serviceTimePriors['limiter.check'].meanUs) / 1e6 + sizing.instances * 0.01,
     memoryMiB: sizing.instances * 90,
   }),
+  scales: {
+    instances: (sizing, by) => ({ ...sizing, instances: sizing.instances + (by > 0 ? by : sizing.instances) }),
+  },
   topology,
   connect: () => ({}),
   files: ({ sizing }) => [

@@ -6,6 +6,7 @@
  * key, so that a hot key is asked about from all sides at once.
  */
 
+import { keyDraw, uniform } from '../../src/key-skew.ts';
 import type {
   Judgement,
   Workload,
@@ -89,6 +90,7 @@ function create(context: WorkloadContext): WorkloadRun {
   const checksPerVisit = Math.max(1, ((checksPerSecond / context.workerCount) * mix.visitMs) / 1000);
   // Keys of one seed are the bench's own; those of earlier runs are swept by the limiter when they are idle.
   const prefix = `bench-${context.seed.toString(36)}`;
+  const coldKey = keyDraw(context.skew ?? uniform, mix.coldKeys);
   let checks = 0;
   const hotKey = (random: Random): string => {
     const drawn = random.integer(mix.hotKeys + 1);
@@ -100,7 +102,7 @@ function create(context: WorkloadContext): WorkloadRun {
     next(_, random) {
       checks += 1;
       const hot = random.next() < mix.hotShare;
-      const key = hot ? hotKey(random) : `${prefix}-cold-${random.integer(mix.coldKeys)}`;
+      const key = hot ? hotKey(random) : `${prefix}-cold-${coldKey(random)}`;
       return checkRequest(policy.name, key, costOf(mix, random));
     },
     judge,

@@ -4,6 +4,7 @@
  */
 
 import type { Demand, PartContext, Secret, SecretFile, SecretText, Value } from '../../src/pattern.ts';
+import { ringCommandNames } from './service/src/ring-commands.ts';
 import type { StoreSizing } from './size.ts';
 
 type Part = PartContext<StoreSizing>;
@@ -52,6 +53,12 @@ const observer: Role = {
 /** Introduces members that have other addresses than they had. */
 const addresses: Role = { user: 'addresses', rules: '-@all +ping +cluster|nodes +cluster|myid +cluster|meet' };
 
+/** Stands for applications whose keys nobody knows; beyond single keys it may do nothing. */
+const ambassador: Role = {
+  user: 'ambassador',
+  rules: `~* -@all +info|server ${ringCommandNames.map((name) => `+${name}`).join(' ')}`,
+};
+
 function serviceRole({ sizing }: Part, { from, uses }: StoreUser): Role {
   const keys = uses === null ? '~*' : uses.keyPrefixes.map((prefix) => `~${prefix}*`).join(' ');
   const routing = sizing.mode === 'store' ? ' +cluster|slots +asking' : '';
@@ -66,7 +73,10 @@ const userName = (from: string) => (from === 'user' ? 'service' : `service-${fro
 function rolesOf(part: Part): readonly Role[] {
   const { sizing } = part;
   const cluster = sizing.mode === 'store' ? [replication, converge, addresses] : [];
-  return [...sizing.users.map((user) => serviceRole(part, user)), ...cluster, observer];
+  const users = sizing.users.map((user) =>
+    sizing.ambassador && user.from === 'user' ? ambassador : serviceRole(part, user),
+  );
+  return [...users, ...cluster, observer];
 }
 
 const secretOf = (part: Part, user: string) => `${part.name}-${user}`;
@@ -116,7 +126,8 @@ function tlsSecretFiles(part: Part): readonly SecretFile[] {
 
 /** How a client names itself and whom it trusts, in kit's terms. `from` is a part's name, `user`, or `converge`. */
 export function clientEnv(part: Part, from: string): Readonly<Record<string, Value>> {
-  const user = from === converger ? from : userName(from);
+  const own = part.sizing.ambassador ? ambassador.user : userName(from);
+  const user = from === converger ? from : from === 'user' ? own : userName(from);
   return {
     KV_USER: user,
     KV_PASSWORD: { secret: secretOf(part, user), key: 'password' },

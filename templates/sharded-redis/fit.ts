@@ -226,6 +226,7 @@ function sizingOf({ input, shape, times }: Omit<Search, 'latencies'>, fitted: Fi
     totalMiB: totalMiB(demands),
     users: usersOf(demands),
     tls: isEncrypted(input),
+    ambassador: input.options.ambassador === true && apis > 0,
   };
 }
 

@@ -1,8 +1,10 @@
 /** What holds of every history of the store, and of the store itself when it is at rest. */
 
+import keySlot from 'cluster-key-slot';
+import { z } from 'zod';
 import { checkRegisters, type LossWindow, type RegisterFindings } from '../../src/checkers/register.ts';
 import { invariantResult } from '../../src/checkers/result.ts';
-import type { CheckInput, InvariantResult, Invariants } from '../../src/pattern.ts';
+import type { CheckInput, FaultKind, FaultWindow, InvariantResult, Invariants } from '../../src/pattern.ts';
 import { faultTargets, probe } from './probe.ts';
 import { judgeProbe } from './slots.ts';
 import { storeOf } from './store.ts';
@@ -38,16 +40,54 @@ function check(input: CheckInput): readonly InvariantResult[] {
 }
 
 /**
- * A fault may lose what was acknowledged in the last `rpoMs` before it. One that only stops a primary has a second such
- * time when it ends: the old primary acknowledges writes until it learns that it was replaced.
+ * A fault may lose what was acknowledged in the last `rpoMs` before it, of the keys of the shard that it hit. A primary that
+ * was only stopped has a second such time when it goes on, and one that was cut off has its first `rpoMs` of that: it
+ * acknowledges writes until it learns that it was replaced, or that it is alone. Where two faults overlap on one shard more
+ * than one machine was lost at once, which no requirement speaks of: then anything of that time may be lost.
  */
 function declaredLosses(input: CheckInput): readonly LossWindow[] {
   const { rpoMs } = input.requirements.loss;
-  if (rpoMs === 0) return [];
-  return storeFaults(input).flatMap(({ kind, startMs, healedMs }) => {
-    const before = { fromMs: startMs - rpoMs, toMs: startMs + faultTakesMs };
-    return kind === 'kill' ? [before] : [before, { fromMs: healedMs - faultTakesMs, toMs: healedMs + rpoMs }];
-  });
+  const faults = storeFaults(input);
+  const recoveryMs = input.requirements.availability.recoveryMs;
+  const doubled = faults.flatMap((fault, i) =>
+    faults.slice(i + 1).flatMap((other) => {
+      const apart = other.startMs > fault.healedMs + recoveryMs || fault.startMs > other.healedMs + recoveryMs;
+      if (apart || !mayLose(fault) || !mayLose(other) || fault.instance === other.instance) return [];
+      const [one, two] = [coverOf(fault), coverOf(other)];
+      const fromMs = Math.min(fault.startMs, other.startMs) - rpoMs;
+      const toMs = Math.max(fault.healedMs, other.healedMs) + rpoMs + faultTakesMs;
+      return [{ fromMs, toMs, covers: (key: string) => one(key) && two(key) }];
+    }),
+  );
+  const single = rpoMs === 0 ? [] : faults.flatMap((fault) => windowsOf(fault, rpoMs));
+  return [...single, ...doubled];
+}
+
+/** The others end no process and cut nobody off: what was acknowledged is there when they are over. */
+const losing: readonly FaultKind[] = ['kill', 'pause', 'partition'];
+const mayLose = ({ kind }: FaultWindow) => losing.includes(kind);
+
+function windowsOf(fault: FaultWindow, rpoMs: number): readonly LossWindow[] {
+  const { kind, startMs, healedMs } = fault;
+  const covers = coverOf(fault);
+  const before = { fromMs: startMs - rpoMs, toMs: startMs + faultTakesMs, covers };
+  const after = { fromMs: healedMs - faultTakesMs, toMs: healedMs + rpoMs, covers };
+  if (kind === 'kill') return [before];
+  if (kind === 'pause') return [before, after];
+  return kind === 'partition' ? [{ ...before, toMs: startMs + rpoMs + faultTakesMs }, after] : [];
+}
+
+const scopeShape = z.object({ slots: z.array(z.tuple([z.number(), z.number()])) });
+
+/** The keys of the shard; where nobody knows it, every key. */
+function coverOf({ scope }: FaultWindow): (key: string) => boolean {
+  const read = scopeShape.safeParse(scope);
+  if (!read.success || read.data.slots.length === 0) return () => true;
+  const { slots } = read.data;
+  return (key) => {
+    const slot = keySlot(key);
+    return slots.some(([from, to]) => slot >= from && slot <= to);
+  };
 }
 
 function storeFaults(input: CheckInput): CheckInput['faults'] {

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { FaultTarget, Instance, Json } from '../../src/pattern.ts';
-import { isAtRest, type ProbedServer, parseClusterNodes } from './slots.ts';
+import { isAtRest, type ProbedServer, parseClusterNodes, shardSlots } from './slots.ts';
 
 const answerMs = 3000;
 const betweenLooksMs = 500;
@@ -111,4 +111,20 @@ function ownsSlots(server: ProbedServer): boolean {
 export const faultTargets: readonly FaultTarget[] = (['primary', 'replica'] as const).map((role) => ({
   role,
   find: (instances) => withRole(instances, role),
+  scope: shardOf,
+  readClockMs: (instance) =>
+    withConnection(instance, async (redis) => {
+      const [seconds, micros] = await redis.time();
+      return Number(seconds) * 1000 + Number(micros) / 1000;
+    }),
 }));
+
+/** The slots whose keys a fault of this server may harm; a ring's servers have none. */
+async function shardOf(instances: readonly Instance[], id: string): Promise<Json> {
+  const instance = instances.find((one) => one.id === id);
+  if (instance === undefined) return null;
+  return withConnection(instance, async (redis) => {
+    if (!/^redis_mode:cluster\r?$/m.test(await redis.info('server'))) return null;
+    return { slots: shardSlots(String(await redis.cluster('NODES'))) } as unknown as Json;
+  });
+}

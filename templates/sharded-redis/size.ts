@@ -33,6 +33,8 @@ export type StoreSizing = {
   readonly users: readonly StoreUser[];
   /** Everything on its way between clients and servers, and between servers, is encrypted. */
   readonly tls: boolean;
+  /** The service reaches the ring through an ambassador beside it, at one address on loopback. */
+  readonly ambassador: boolean;
 };
 
 type Outcome = Sized<StoreSizing> | Unsized;
@@ -72,6 +74,11 @@ const isUsers = ({ demands }: SizeInput) => demands.some((demand) => demand.from
 function sizeStore(input: SizeInput): Outcome {
   const { requirements: r, demands, hardware } = input;
   const option = 'Redis Cluster';
+  if (input.options.ambassador === true) {
+    const reason = 'an ambassador is for the ring: the clients of a Redis Cluster find its servers themselves';
+    const relax = { key: 'options.keep-hot-data.ambassador', to: false };
+    return unsized(excuse(option, reason, 'ambassador', { ambassador: 1 }, relax));
+  }
   if (isUsers(input) && r.consistency.level === 'linearizable') {
     const reason =
       'Redis replicates asynchronously: a failover can undo a write that was read, so it is not linearizable';

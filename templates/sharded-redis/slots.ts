@@ -58,6 +58,18 @@ export function parseClusterNodes(text: string): Pick<ClusterServer, 'nodeId' | 
   return { nodeId, role, ranges, openSlots };
 }
 
+/** The slots of the shard that the node of this CLUSTER NODES belongs to, as primary or as replica. */
+export function shardSlots(text: string): readonly (readonly [from: number, to: number])[] {
+  const rows = text.split('\n').map((row) => row.trim().split(' '));
+  const myself = rows.find(([, , flags = '']) => flags.split(',').includes('myself'));
+  if (myself === undefined) return [];
+  const [id = '', , flags = '', primary = ''] = myself;
+  const owner = flags.split(',').includes('master') ? id : primary;
+  return parseClusterNodes(text)
+    .ranges.filter((range) => range.owner === owner)
+    .map(({ from, to }) => [from, to] as const);
+}
+
 /** `probe` is what {@link ../probe.ts} returned, or null when nobody looked. */
 export function judgeProbe(probe: Json): readonly InvariantResult[] {
   const servers = probe === null ? [] : probeForm.parse(probe).servers;

@@ -1,6 +1,16 @@
 /** Sharded Redis as processes: redis-servers, the job that makes them one cluster, and the HTTP service. */
 
-import type { Binding, Guarantees, Job, PartContext, Probe, ProcessSet, Topology, Value } from '../../src/pattern.ts';
+import type {
+  Binding,
+  Guarantees,
+  Job,
+  PartContext,
+  Probe,
+  ProcessSet,
+  Sidecar,
+  Topology,
+  Value,
+} from '../../src/pattern.ts';
 import {
   accessFile,
   clientEnv,
@@ -98,6 +108,12 @@ function redisArgs(sizing: StoreSizing): readonly Value[] {
     `${sizing.nodeTimeoutMs}`,
     '--cluster-announce-ip',
     { ownHost: true },
+    '--cluster-announce-port',
+    { reachedPort: redisPort },
+    '--cluster-announce-bus-port',
+    { reachedPort: redisPort, beside: true },
+    '--repl-timeout',
+    `${replTimeoutSeconds(sizing)}`,
     // Kept in the node's own record: where addresses change, the name tells who somebody was.
     '--cluster-announce-hostname',
     { ownName: true },
@@ -113,6 +129,11 @@ const tlsArgs: readonly Value[] = [
   '--tls-key-file',
   { file: tlsFiles.key },
 ];
+
+/** A silent link is given up as soon as a silent server would be: until then no write that waits for it is acknowledged. */
+function replTimeoutSeconds({ nodeTimeoutMs }: StoreSizing): number {
+  return Math.max(3, Math.ceil(nodeTimeoutMs / 1000));
+}
 
 function converge(part: Part): Job {
   const { sizing } = part;
@@ -153,16 +174,53 @@ function api(part: Part): ProcessSet {
       LOG_LEVEL: 'info',
       WAIT_REPLICAS: `${sizing.waitReplicas}`,
       WAIT_TIMEOUT_MS: `${sizing.waitTimeoutMs}`,
-      ...kvEnv(part, 'user'),
+      ...(sizing.ambassador ? ambassadorEnv(part) : kvEnv(part, 'user')),
     },
     ports: [{ name: 'http', containerPort: 8080, exposed: true }],
     volumes: [],
     files: [],
+    ...(sizing.ambassador ? { sidecars: [ambassador(part)] } : {}),
     readiness: { kind: 'http', port: 'http', path: '/readyz' },
     liveness: { kind: 'http', port: 'http', path: '/livez' },
     stop: { signal: 'SIGTERM', graceMs: 15_000 },
     resources: { cpuMillis: 1000, memoryMiB: 256 },
     dependsOn: readyAfter(part),
     spread: true,
+  };
+}
+
+/** To the service, the ambassador is a ring of one server, which lets in whoever reaches it. */
+function ambassadorEnv(part: Part): Readonly<Record<string, Value>> {
+  return {
+    KV_MODE: 'ring',
+    KV_NODES: { sidecar: ambassadorName, port: redisPort },
+    KV_NAMES: ambassadorName,
+    // Longer than the ambassador's own, so that its answer is heard.
+    KV_TIMEOUT_MS: `${kvTimeoutMs(part) + 250}`,
+  };
+}
+
+const ambassadorName = 'ambassador';
+
+function ambassador(part: Part): Sidecar {
+  const entry = 'patterns/sharded-redis/service/src/ambassador.ts';
+  return {
+    name: ambassadorName,
+    program: { kind: 'service', bundle: 'sharded-redis-ambassador', entry },
+    args: [],
+    env: {
+      HOST: { ownHost: true },
+      PORT: { ownPort: 'health' },
+      REDIS_PORT: { ownPort: redisPort },
+      LOG_LEVEL: 'info',
+      ...kvEnv(part, 'user'),
+    },
+    ports: [
+      { name: redisPort, containerPort: 6379 },
+      { name: 'health', containerPort: 8081 },
+    ],
+    readiness: { kind: 'http', port: 'health', path: '/readyz' },
+    stop: { signal: 'SIGTERM', graceMs: 15_000 },
+    resources: { cpuMillis: 500, memoryMiB: 192 },
   };
 }

@@ -4,6 +4,7 @@
  * Operations: `read`, `write`; a write's value is its version, a read's result the version seen (0: nothing there).
  */
 
+import { type KeySkew, keyDraw } from '../../src/key-skew.ts';
 import type {
   Judgement,
   Workload,
@@ -16,10 +17,9 @@ import type { Random } from '../../src/random.ts';
 import { itemCount, itemIndex, itemKey, itemText, parseItem, payloadBytes } from './items.ts';
 import { storeOf } from './store.ts';
 import { WriteKeys } from './write-keys.ts';
-import { Zipf } from './zipf.ts';
 
-/** The n-th most popular key gets a share of 1 ÷ n^0.99, as in YCSB's Zipfian. */
-const skew = 0.99;
+/** The n-th most popular key gets a share of 1 ÷ n^0.99, as in YCSB's Zipfian, unless the run asks for another. */
+const usualSkew: KeySkew = { kind: 'zipf', exponent: 0.99 };
 /** The version that the store is filled with. */
 const filledVersion = 1;
 /** What a read saw, where that is no version: a text that is no item of the key. */
@@ -28,7 +28,7 @@ const notAnItem = -1;
 class ItemsRun implements WorkloadRun {
   readonly #context: WorkloadContext;
   readonly #cache: boolean;
-  readonly #reading: Zipf;
+  readonly #reading: (random: Random) => number;
   readonly #writing: WriteKeys;
   /** By key: the last version sent, and whether it was ever there. */
   readonly #versions: Float64Array;
@@ -38,14 +38,19 @@ class ItemsRun implements WorkloadRun {
     const keys = itemCount(context);
     this.#context = context;
     this.#cache = storeOf(context.sizing).mode === 'cache';
-    this.#reading = new Zipf(keys, skew);
-    this.#writing = new WriteKeys(ownKeys(context), skew, (context.offeredLoad.write ?? 0) / context.workerCount);
+    const { skew = usualSkew } = context;
+    this.#reading = keyDraw(skew, keys);
+    this.#writing = new WriteKeys(
+      ownKeys(context),
+      workersShare(skew, context),
+      (context.offeredLoad.write ?? 0) / context.workerCount,
+    );
     this.#versions = new Float64Array(keys).fill(filledVersion);
     this.#seen = new Uint8Array(keys);
   }
 
   next(operation: string, random: Random): WorkloadRequest {
-    if (operation === 'read') return readRequest(itemKey(this.#reading.draw(random)));
+    if (operation === 'read') return readRequest(itemKey(this.#reading(random)));
     const index = this.#writing.next(random);
     this.#versions[index]! += 1;
     return writeRequest(this.#context, index, this.#versions[index]!);
@@ -92,6 +97,11 @@ function ownKeys(context: WorkloadContext): readonly number[] {
   const count = itemCount(context);
   for (let index = context.workerIndex; index < count; index += context.workerCount) own.push(index);
   return own;
+}
+
+/** Of the hot keys, a worker writes those that are its own. */
+function workersShare(skew: KeySkew, { workerCount }: WorkloadContext): KeySkew {
+  return skew.kind === 'hot' ? { ...skew, keys: Math.ceil(skew.keys / workerCount) } : skew;
 }
 
 function readRequest(key: string): WorkloadRequest {

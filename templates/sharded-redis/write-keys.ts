@@ -1,5 +1,5 @@
+import { type KeySkew, keyDraw } from '../../src/key-skew.ts';
 import type { Random } from '../../src/random.ts';
-import { Zipf } from './zipf.ts';
 
 /** A key whose write was never judged (it was dropped before it was sent) is written again after so many writes. */
 const forgetAfterWrites = 2000;
@@ -15,7 +15,7 @@ const recentMs = 2000;
  */
 export class WriteKeys {
   readonly #own: readonly number[];
-  readonly #zipf: Zipf;
+  readonly #draw: (random: Random) => number;
   readonly #position: ReadonlyMap<number, number>;
   /** By position: the write count until which its write is waited for; infinite when it is left as it is. */
   readonly #busyUntil: Float64Array;
@@ -26,9 +26,9 @@ export class WriteKeys {
   #writes = 0;
 
   /** `own` is not empty. */
-  constructor(own: readonly number[], skew: number, writesPerSecond: number) {
+  constructor(own: readonly number[], skew: KeySkew, writesPerSecond: number) {
     this.#own = own;
-    this.#zipf = new Zipf(own.length, skew);
+    this.#draw = keyDraw(skew, own.length);
     this.#position = new Map(own.map((index, at) => [index, at]));
     this.#busyUntil = new Float64Array(own.length);
     this.#recent = new Int32Array(Math.max(1, Math.ceil((writesPerSecond * recentMs) / 1000))).fill(-1);
@@ -37,7 +37,7 @@ export class WriteKeys {
   /** The drawn key, or the next one that is free; the drawn one after all when none is. */
   next(random: Random): number {
     this.#writes += 1;
-    const drawn = this.#zipf.draw(random);
+    const drawn = this.#draw(random);
     let at = drawn;
     for (let step = 1; step <= this.#own.length && this.#busyUntil[at]! > this.#writes; step++) {
       at = (drawn + step) % this.#own.length;

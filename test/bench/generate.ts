@@ -4,8 +4,9 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { total } from '../../src/bench/figures.ts';
+import { type PhaseSpan, total } from '../../src/bench/figures.ts';
 import { runLoad } from '../../src/bench/load.ts';
+import type { Phase } from '../../src/checkers/history.ts';
 import { systemClock } from '../../src/clock.ts';
 import { exactly, type Requirements } from '../../src/requirements/requirements.ts';
 import { clientCore, outputOf, start } from './side-by-side.ts';
@@ -20,12 +21,11 @@ export interface GenerateRun {
 
 /** Of the steady load. */
 export interface Generated {
-  readonly offered: number;
+  readonly offeredPerSecond: number;
+  /** Correct answers that came within the time of the steady load. */
   readonly perSecond: number;
-  /** Share of the arrivals that were answered correctly, and share that the generator turned to within 10 ms. */
   readonly correctShare: number;
-  readonly inTimeShare: number;
-  /** CPU time per correct answer: of the whole process, and of the generator thread. */
+  /** CPU time per such answer: of the whole process, and of the generator thread. */
   readonly cpuUs: number;
   readonly threadCpuUs: number;
   /** How late the generator turned to an arrival. */
@@ -47,8 +47,7 @@ async function main({ port, perSecond, connections, seconds, arrivals }: Generat
   const requirements = { latency: { p99Ms: 100 }, rate: { readPerSecond: exactly(perSecond) } } as Requirements;
   const context = { part: 'hello', sizing: null, options: {}, requirements, offeredLoad: { get: perSecond }, seed: 1 };
   const workloadUrl = new URL('./hello-workload.js', import.meta.url).href;
-  let used = process.cpuUsage();
-  let steadyBegan = false;
+  const cpuAt: Partial<Record<Phase, number>> = {};
   const result = await runLoad(
     {
       parts: [{ name: 'hello', workloadUrl, targets: [{ host: '127.0.0.1', port }], context }],
@@ -67,22 +66,25 @@ async function main({ port, perSecond, connections, seconds, arrivals }: Generat
       signal: new AbortController().signal,
       sampleCpu: () => null,
       onProgress: ({ phase }) => {
-        if (phase !== 'steady' || steadyBegan) return;
-        steadyBegan = true;
-        used = process.cpuUsage();
+        const { user, system } = process.cpuUsage();
+        cpuAt[phase] ??= user + system;
       },
     },
   );
-  const { user, system } = process.cpuUsage(used);
+  const span = result.spans.find(({ phase }) => phase === 'steady');
+  if (span === undefined) throw new Error('there was no steady load');
+  const answered = result.history
+    .of(0, 'hello')
+    .filter(({ outcome, answeredMs }) => outcome === 'ok' && inSpan(answeredMs, span)).length;
   const steady = total(result.cells.filter(({ phase }) => phase === 'steady'));
   const ms = (q: number) => steady.latency.quantileMs(q) ?? Number.NaN;
+  const steadySeconds = (span.endMs - span.startMs) / 1000;
   return {
-    offered: steady.offered,
-    perSecond: steady.correct / seconds,
+    offeredPerSecond: steady.offered / steadySeconds,
+    perSecond: answered / steadySeconds,
     correctShare: steady.correct / steady.offered,
-    inTimeShare: 1 - steady.behind / steady.offered,
-    cpuUs: (user + system) / steady.correct,
-    threadCpuUs: ((result.generatorCpuMs ?? Number.NaN) * 1000) / steady.correct,
+    cpuUs: ((cpuAt.final ?? Number.NaN) - (cpuAt.steady ?? Number.NaN)) / answered,
+    threadCpuUs: ((result.generatorCpuMs ?? Number.NaN) * 1000) / answered,
     lagP50Us: 1000 * (steady.lag.quantileMs(0.5) ?? Number.NaN),
     lagP99Us: 1000 * (steady.lag.quantileMs(0.99) ?? Number.NaN),
     p50Ms: ms(0.5),
@@ -90,6 +92,10 @@ async function main({ port, perSecond, connections, seconds, arrivals }: Generat
     p999Ms: ms(0.999),
     maxMs: steady.latency.maxMs ?? Number.NaN,
   };
+}
+
+function inSpan(timeMs: number | null, { startMs, endMs }: PhaseSpan): boolean {
+  return timeMs !== null && timeMs >= startMs && timeMs < endMs;
 }
 
 const [, script, run] = process.argv;

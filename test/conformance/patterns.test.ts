@@ -63,6 +63,8 @@ function brokenReference(from: ProcessSet | Job, reference: Exclude<Value, strin
   }
   const own: Pick<ProcessSet, 'ports' | 'volumes' | 'files' | 'secretFiles'> =
     'ports' in from ? from : { ports: [], volumes: [], files: [] };
+  if ('reachedPort' in reference)
+    return own.ports.some(({ name }) => name === reference.reachedPort) ? null : `port ${reference.reachedPort}`;
   if ('ownPort' in reference)
     return own.ports.some(({ name }) => name === reference.ownPort) ? null : `port ${reference.ownPort}`;
   if ('volume' in reference)

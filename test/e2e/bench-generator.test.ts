@@ -33,7 +33,7 @@ function stall(server: Server): LoadPlan['faults'][number] {
       await server.pause();
       await systemClock.sleep(1000);
       server.resume();
-      return faultRecord(startMs, nowMs());
+      return [faultRecord(startMs, nowMs())];
     },
   };
 }
@@ -199,7 +199,7 @@ describe('what goes wrong', () => {
         const startMs = nowMs();
         await first.kill();
         await systemClock.sleep(1000);
-        return { ...faultRecord(startMs, nowMs()), kind: 'kill' as const };
+        return [{ ...faultRecord(startMs, nowMs()), kind: 'kill' as const }];
       },
     };
     const result = await runLoad(loadPlan([part([first, second])], { faults: [kill] }), deps());
@@ -219,7 +219,7 @@ describe('what goes wrong', () => {
         const startMs = nowMs();
         await server.kill();
         await systemClock.sleep(500);
-        return { ...faultRecord(startMs, nowMs()), kind: 'kill' as const };
+        return [{ ...faultRecord(startMs, nowMs()), kind: 'kill' as const }];
       },
     };
     const plan = loadPlan([part([server])], { faults: [kill], recover: { quietMs: 500, maxMs: 1000 } });
@@ -259,7 +259,7 @@ describe('an interruption', () => {
         await systemClock.sleep(200);
         healed = true;
         signal.throwIfAborted();
-        return faultRecord(0, 0);
+        return [faultRecord(0, 0)];
       },
     };
     const running = runLoad(loadPlan([part([server])], { faults: [fault] }), deps(controller.signal));

@@ -76,6 +76,7 @@ function input(server: Server, changes: Changes = {}, access = faultAccess(serve
       requirementsDigest: '',
       endpoints: {},
       instances: [instance],
+      instrumented: 'none',
     },
     access,
     patternOf: () => pattern as Pattern,
@@ -83,6 +84,11 @@ function input(server: Server, changes: Changes = {}, access = faultAccess(serve
     dspVersion: '0.1.0',
   };
 }
+
+const unavailable = async () => {
+  const witness = { hit: false, seen: 'there is no way to' };
+  return { began: witness, lift: async () => witness };
+};
 
 function faultAccess(server: Server): FaultAccess {
   const seen = async (what: string, done: Promise<unknown> | undefined) => {
@@ -94,6 +100,10 @@ function faultAccess(server: Server): FaultAccess {
     pause: () => seen('stopped', server.pause()),
     resume: () => seen('continued', void server.resume()),
     restart: () => seen('started', startServer(server.port)),
+    stop: () => seen('gone', server.kill()),
+    disturb: unavailable,
+    stepClock: unavailable,
+    fillDisk: unavailable,
   };
 }
 

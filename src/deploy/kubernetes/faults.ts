@@ -1,7 +1,7 @@
 /** How a fault takes hold of a pod, and how it is seen to have done so: in what the cluster's API says. */
 
 import type { Clock } from '../../clock.ts';
-import type { FaultAccess, Instance, Witness } from '../deployment.ts';
+import type { FaultAccess, Hold, Instance, Witness } from '../deployment.ts';
 import type { Pod } from './cluster.ts';
 import type { Api } from './in-cluster.ts';
 
@@ -19,7 +19,17 @@ export function podFaults(api: Api, instances: readonly Instance[], clock: Clock
     pause: (id) => faults.pause(id),
     resume: (id) => faults.resume(id),
     restart: (id) => faults.awaitBack(id),
+    stop: (id) => faults.stop(id),
+    disturb: async (id) => outOfReach(id, 'connections'),
+    stepClock: async (id) => outOfReach(id, 'clock'),
+    fillDisk: async (id) => outOfReach(id, 'disk'),
   };
+}
+
+/** No instrument stands in a pod: such a fault hits nothing, and the run says so. */
+function outOfReach(id: string, what: string): Hold {
+  const witness = { hit: false, seen: `the ${what} of ${id} cannot be reached in a cluster` };
+  return { began: witness, lift: async () => witness };
 }
 
 class PodFaults {
@@ -36,14 +46,25 @@ class PodFaults {
     this.#clock = clock;
   }
 
-  /** Deletes the pod with no time to say goodbye. It was hit when the pod of that identity is gone. */
-  async kill(id: string): Promise<Witness> {
+  /** Deletes the pod with no time to say goodbye. */
+  kill(id: string): Promise<Witness> {
+    return this.#remove(id, 0);
+  }
+
+  /** Deletes the pod, which has its own grace to end in. */
+  stop(id: string): Promise<Witness> {
+    return this.#remove(id, null);
+  }
+
+  /** It was hit when the pod of that identity is gone. */
+  async #remove(id: string, gracePeriodSeconds: number | null): Promise<Witness> {
     const pod = await this.#podOf(id);
     if (pod === null) return { hit: false, seen: `${id} was not running` };
     this.#hit.set(id, pod);
     const { name, uid } = pod.metadata;
     const startMs = this.#clock.monotonicMs();
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0, preconditions: { uid } };
+    const grace = gracePeriodSeconds === null ? {} : { gracePeriodSeconds };
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...grace, preconditions: { uid } };
     const { status, text } = await this.#api.call('DELETE', `pods/${name}`, body);
     if (status >= 300) return { hit: false, seen: `pod ${name} was not deleted: ${messageOf(text)}` };
     const gone = await this.#until(effectTimeoutMs, async () => (await this.#find(name))?.metadata.uid !== uid);

@@ -28,6 +28,7 @@ export async function kubernetesDeployment(
     requirementsDigest,
     endpoints: {},
     instances,
+    instrumented: 'none',
   };
 }
 

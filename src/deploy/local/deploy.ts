@@ -8,14 +8,18 @@ import { DspError } from '../../errors.ts';
 import type { Topology } from '../../pattern.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { hash32 } from '../../random.ts';
-import type { Deployment } from '../deployment.ts';
+import type { Deployment, Instrumentation } from '../deployment.ts';
 import { findEngines } from '../engines.ts';
 import { clearAway, lockProject, stopEverything, stopStrays } from './destroy.ts';
 import { carryOut, type Run } from './execute.ts';
+import { findInstruments } from './find-instruments.ts';
+import { leavingNeeds, proxyId, proxyNeeds, proxySet, routesOf } from './instruments.ts';
 import { type Current, planSteps, type Wanted } from './order.ts';
 import { type Paths, pathsOf } from './paths.ts';
-import { allocatePorts, isPortFree, type PortMap, portNeeds, portRange, reservedWith } from './ports.ts';
+import { allocatePorts, isPortFree, type PortMap, type PortNeed, portNeeds, portRange, reservedWith } from './ports.ts';
 import { ephemeralPortStart, requireProcfs } from './procfs.ts';
+import { openProxy } from './proxy/client.ts';
+import { routesFile } from './proxy/files.ts';
 import { probe } from './ready.ts';
 import {
   deploymentOf,
@@ -29,6 +33,7 @@ import {
 import { withReservations } from './reservations.ts';
 import { bundlePath, digestOf, type Resolution, resolveTopology } from './resolve.ts';
 import { readyLocalSecrets } from './secrets.ts';
+import { withSidecarSets } from './sidecars.ts';
 
 export interface DeployLocalOptions {
   readonly clock: Clock;
@@ -38,6 +43,8 @@ export interface DeployLocalOptions {
   readonly report: (line: string) => void;
   /** False when the bundles are known to be there. */
   readonly build: boolean;
+  /** What faults may reach. Absent: as it is now, at first `none`. */
+  readonly instrumented?: Instrumentation;
 }
 
 /**
@@ -52,7 +59,8 @@ export async function deployLocal(root: string, plan: Plan, options: DeployLocal
   try {
     const before = readState(paths);
     await stopStrays(paths, sessionsOf(before), clock);
-    return await deployLocked(paths, plan, before, options);
+    const topology = withSidecarSets(plan.local.topology);
+    return await deployLocked(paths, { ...plan, local: { ...plan.local, topology } }, before, options);
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   } finally {
@@ -81,14 +89,18 @@ async function deployLocked(
     await buildProject(paths, { outputs: bundlesOf(topology), signal, report });
   }
   const keepData = existsSync(paths.dataDir);
+  const level = options.instrumented ?? before?.instrumented ?? 'none';
+  const instruments = findInstruments(level);
   const digests = digestsOf(paths, topology);
   try {
-    const reserved = await reservePorts(paths, plan, before, clock, signal);
+    const reserved = await reservePorts(paths, plan, before, level, clock, signal);
     const node = { path: process.execPath, version: process.version };
     const secrets = await readyLocalSecrets(paths, topology.secrets ?? [], clock.nowMs());
-    const resolution = resolveTopology({ paths, topology, ports: reserved.ports, engines, node, digests, secrets });
+    const inputs = { paths, topology, ports: reserved.ports, engines, node, digests, secrets, instruments };
+    const resolution = resolveTopology(inputs);
+    await tellRoutes(reserved, resolution);
     const run: Run = { paths, state: reserved, resolution, clock, signal, report };
-    await carryOut(run, planSteps(wantedOf(topology, resolution), await currentOf(reserved)));
+    await carryOut(run, planSteps(wantedOf(topology, resolution, instruments !== null), await currentOf(reserved)));
     return deploymentOf(run.state);
   } catch (error) {
     await settleFailure(paths, before, keepData, options);
@@ -145,16 +157,19 @@ async function reservePorts(
   paths: Paths,
   plan: Plan,
   before: RunState | null,
+  instrumented: Instrumentation,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<RunState> {
-  const needs = portNeeds(plan.local.topology);
+  const { topology } = plan.local;
+  const needs = [...portNeeds(topology), ...(instrumented === 'none' ? [] : proxyPorts(topology, before))];
   const { requirementsDigest } = plan;
-  const named = { name: plan.requirements.name, scale: plan.local.scale, requirementsDigest };
+  const named = { name: plan.requirements.name, scale: plan.local.scale, requirementsDigest, instrumented };
   const isNamed =
     before?.root === paths.root &&
     before.name === named.name &&
     before.scale === named.scale &&
+    (before.instrumented ?? 'none') === instrumented &&
     before.requirementsDigest === requirementsDigest;
   if (isNamed && holdsAll(before, needs)) return before;
   return withReservations(paths, clock, signal, async (takenByOthers) => {
@@ -189,6 +204,31 @@ async function reservePorts(
   });
 }
 
+/** Also of those that leave, which must be reached until they have handed over what they hold. */
+function proxyPorts(topology: Topology, before: RunState | null): readonly PortNeed[] {
+  const needs = proxyNeeds(topology);
+  const staying = new Set(needs.map(({ name }) => name));
+  const all = leavingNeeds(before?.ports ?? {}, Object.keys(before?.instances ?? {}));
+  return [...needs, ...all.filter(({ name }) => !staying.has(name))];
+}
+
+/** A proxy that runs is told at once; one that is to start reads them. */
+async function tellRoutes(state: RunState, resolution: Resolution): Promise<void> {
+  const spec = resolution.instances.find(({ id }) => id === proxyId);
+  if (spec === undefined) return;
+  const sets = new Map([
+    ...Object.values(state.instances).map(({ spec: known }) => [known.id, known.set] as const),
+    ...resolution.instances.map(({ id, set }) => [id, set] as const),
+  ]);
+  const routes = routesOf(state.ports, (instance) => sets.get(instance));
+  await writeWhole(join(spec.cwd, routesFile), JSON.stringify(routes));
+  if (processOf(state.instances[proxyId]) === null) return;
+  // One that does not answer is found unready, and waited for or said to have died.
+  const control = await openProxy(spec).catch(() => null);
+  await control?.setRoutes(routes).catch(() => {});
+  control?.close();
+}
+
 /** Whether every need has its port and a running process that holds it. */
 function holdsAll(state: RunState, needs: ReturnType<typeof portNeeds>): boolean {
   const held = heldPorts(state);
@@ -202,10 +242,15 @@ function heldPorts(state: RunState | null): PortMap {
   );
 }
 
-function wantedOf(topology: Topology, resolution: Resolution): Wanted {
+function wantedOf(topology: Topology, resolution: Resolution, instrumented: boolean): Wanted {
   const jobDigests = new Map(resolution.jobs.map((job) => [job.id, digestOf(job)]));
   return {
-    sets: topology.processSets,
+    sets: instrumented
+      ? [
+          { id: proxySet, dependsOn: [] },
+          ...topology.processSets.map(({ id, dependsOn }) => ({ id, dependsOn: [...dependsOn, proxySet] })),
+        ]
+      : topology.processSets,
     instances: resolution.instances.map((spec) => ({ id: spec.id, set: spec.set, digest: digestOf(spec) })),
     jobs: topology.jobs.map(({ id, dependsOn, leavingEnv }) => ({
       id,

@@ -204,8 +204,8 @@ function leavingEnv(run: Run, job: JobSpec, leaving: readonly string[]): Readonl
   if (job.leavingEnv === null) return {};
   const { name, port } = job.leavingEnv;
   const addresses = leaving.map((id) => {
-    const { host, ports } = specOf(run, id);
-    return `${host}:${ports[port]}`;
+    const { host, ports, reached } = specOf(run, id);
+    return `${host}:${reached?.[port] ?? ports[port]}`;
   });
   return { [name]: addresses.join(',') };
 }

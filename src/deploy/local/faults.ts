@@ -2,10 +2,12 @@
 
 import type { Clock } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
-import type { FaultAccess, Witness } from '../deployment.ts';
+import type { FaultAccess, Hold, Witness } from '../deployment.ts';
 import { lockProject } from './destroy.ts';
+import { disturb, fillDisk, missed, stepClock } from './fault-holds.ts';
+import { guard } from './guard.ts';
 import { type Paths, pathsOf } from './paths.ts';
-import { killGroup, sendSignal, startInstance } from './process.ts';
+import { killGroup, sendSignal, startInstance, stopProcesses } from './process.ts';
 import { findProcess, type ProcessIdentity, type ProcessView } from './procfs.ts';
 import { waitReady } from './ready.ts';
 import { type InstanceRecord, processOf, type RunState, readState, writeState } from './registry.ts';
@@ -16,22 +18,51 @@ const pollMs = 1;
 /** Access to the deployment at `root`. A fault on an instance that does not run does not hit, and its witness says so. */
 export function faultAccess(root: string, clock: Clock): FaultAccess {
   const paths = pathsOf(root);
+  const guards = new Map<string, () => void>();
+  const hold = async (
+    id: string,
+    begin: (state: RunState, record: InstanceRecord, process: ProcessView) => Promise<Hold>,
+  ) => {
+    const { state, record } = instanceOf(paths, id);
+    const process = processOf(record);
+    return process === null ? missed(`${id} was not running`) : begin(state, record, process);
+  };
   return {
     kill: (id) => strike(paths, id, clock, { verb: 'gone', act: killGroup, seen: (view) => view === null }),
+    stop: (id) => stop(paths, id, clock),
     pause: (id) =>
       strike(paths, id, clock, {
         verb: 'stopped',
-        act: (process) => sendSignal(process, 'SIGSTOP'),
+        act: (process) => {
+          guards.set(id, guard('kill -CONT "$1"', [`${process.pid}`]));
+          sendSignal(process, 'SIGSTOP');
+        },
         seen: (view) => view?.state === 'stopped',
       }),
-    resume: (id) =>
-      strike(paths, id, clock, {
+    resume: (id) => {
+      guards.get(id)?.();
+      guards.delete(id);
+      return strike(paths, id, clock, {
         verb: 'running',
         act: (process) => sendSignal(process, 'SIGCONT'),
         seen: (view) => view?.state === 'running',
-      }),
+      });
+    },
     restart: (id) => restart(paths, id, clock),
+    disturb: (id, rule) => hold(id, (state, record) => disturb(state, record, rule)),
+    stepClock: (id, offsetMs) => hold(id, (_, record) => stepClock(record, offsetMs)),
+    fillDisk: (id) => hold(id, (_, record, process) => fillDisk(record, process)),
   };
+}
+
+async function stop(paths: Paths, id: string, clock: Clock): Promise<Witness> {
+  const { record } = instanceOf(paths, id);
+  const process = processOf(record);
+  if (process === null) return { hit: false, seen: `${id} was not running` };
+  const startMs = clock.monotonicMs();
+  const { drained } = await stopProcesses([{ process, stop: record.spec.stop }], clock);
+  const how = drained > 0 ? 'ended by itself' : 'was killed';
+  return { hit: true, seen: `pid ${process.pid} ${how} after ${(clock.monotonicMs() - startMs).toFixed(0)} ms` };
 }
 
 interface Strike {

@@ -7,7 +7,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rm
 import { dirname } from 'node:path';
 import { DspError } from '../../errors.ts';
 import { attempt } from '../../project/files.ts';
-import type { Deployment } from '../deployment.ts';
+import type { Deployment, Instrumentation } from '../deployment.ts';
 import { type Paths, pathsOf } from './paths.ts';
 import type { PortMap } from './ports.ts';
 import { findProcess, type ProcessIdentity, type ProcessView } from './procfs.ts';
@@ -44,6 +44,8 @@ export interface RunState {
   readonly requirementsDigest: string;
   /** Whether the last deployment came to its end; a bench needs one that did. */
   readonly settled: boolean;
+  /** Absent: none. */
+  readonly instrumented?: Instrumentation;
   readonly ports: PortMap;
   /** Every port that is ours, with those that are reserved beside them. */
   readonly reserved: readonly number[];
@@ -134,6 +136,7 @@ export function deploymentOf(state: RunState): Deployment {
     scale: state.scale,
     requirementsDigest: state.requirementsDigest,
     endpoints,
+    instrumented: state.instrumented ?? 'none',
     instances: specs.map(({ id, set, part, ordinal, kind, host, ports, logPath }) => ({
       id,
       set,

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { sha256 } from '../../digest.ts';
 import type { Job, Probe, ProcessSet, Program, SecretText, Topology, Value } from '../../pattern.ts';
 import { type SecretValues, secretText } from '../secrets.ts';
+import { controlPort, type Instruments, instrumented, proxyId, proxyPort, proxySet } from './instruments.ts';
 import { logPathOf, type Paths, secretFilePath } from './paths.ts';
 import { instanceId, type PortMap, reservedWith } from './ports.ts';
+import { sidecarSet } from './sidecars.ts';
 
 export const localHost = '127.0.0.1';
 
@@ -46,6 +48,8 @@ export interface InstanceSpec extends Execution {
   readonly kind: 'engine' | 'service';
   readonly host: string;
   readonly ports: Readonly<Record<string, number>>;
+  /** Port by name that others connect to, where it is not its own. */
+  readonly reached?: Readonly<Record<string, number>>;
   /** Every port that it may listen on. */
   readonly reserved: readonly number[];
   /** Absolute paths of the volumes. */
@@ -83,6 +87,8 @@ export interface ResolveInput {
   /** SHA-256 of files, by path relative to the root: mounted files and bundles. */
   readonly digests: Readonly<Record<string, string>>;
   readonly secrets: SecretValues;
+  /** Null: nothing stands between the processes, and they start as they are. */
+  readonly instruments: Instruments | null;
 }
 
 export function bundlePath(bundle: string): string {
@@ -90,10 +96,12 @@ export function bundlePath(bundle: string): string {
 }
 
 export function resolveTopology(input: ResolveInput): Resolution {
+  const instances = input.topology.processSets.flatMap((set) =>
+    Array.from({ length: set.replicas }, (_, ordinal) => resolveInstance(input, set, ordinal)),
+  );
+  const { instruments } = input;
   return {
-    instances: input.topology.processSets.flatMap((set) =>
-      Array.from({ length: set.replicas }, (_, ordinal) => resolveInstance(input, set, ordinal)),
-    ),
+    instances: instruments === null ? instances : [proxySpec(input, instruments), ...instances],
     jobs: input.topology.jobs.map((job) => resolveJob(input, job)),
   };
 }
@@ -118,10 +126,17 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
     ...Object.fromEntries(set.files.map(({ name, path }) => [name, join(input.paths.root, path)])),
     ...Object.fromEntries(secretFiles.map(({ name, path }) => [name, path])),
   };
+  const offsets = Object.fromEntries(set.ports.map(({ name, alsoReserveOffset }) => [name, alsoReserveOffset ?? 0]));
   const { plain, secretEnv } = splitEnv(set.env);
-  const text = (value: Value) => complete(value, { input, id, ports, ordinal, volumes, files });
+  const text = (value: Value) => complete(value, { input, set: set.id, id, ports, offsets, ordinal, volumes, files });
   const { command, leading } = resolveProgram(input, set.program);
   const exposed = set.ports.find((port) => port.exposed === true);
+  const execution = {
+    command,
+    args: [...leading, ...set.args.map(text)],
+    env: mapValues(plain, text),
+    cwd,
+  };
   return {
     id,
     set: set.id,
@@ -130,17 +145,17 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
     kind: set.program.kind,
     host: localHost,
     ports,
+    ...(input.instruments === null
+      ? {}
+      : { reached: Object.fromEntries(set.ports.map(({ name }) => [name, reachedPort(input, id, name, 0)])) }),
     reserved: set.ports.flatMap(({ name, alsoReserveOffset }) =>
       reservedWith(portOf(ports, id, name), alsoReserveOffset ?? 0),
     ),
     volumes: Object.values(volumes),
-    command,
-    args: [...leading, ...set.args.map(text)],
-    env: mapValues(plain, text),
+    ...(input.instruments === null ? execution : instrumented(execution, input.instruments)),
     secretEnv,
     secretFiles: secretFiles.map(({ path, parts }) => ({ path, parts })),
     access: mapValues(set.access ?? {}, (value) => privateParts(id, value)),
-    cwd,
     logPath: logPathOf(input.paths, id),
     content: contentOf(input, {
       program: set.program,
@@ -156,9 +171,39 @@ function resolveInstance(input: ResolveInput, set: ProcessSet, ordinal: number):
   };
 }
 
+/** The fault proxy reads its routes from its folder, so that a new route does not make it another process. */
+function proxySpec({ paths, ports, node }: ResolveInput, { proxyMain }: Instruments): InstanceSpec {
+  const own = ports[proxyId] ?? {};
+  const control = portOf(own, proxyId, controlPort);
+  return {
+    id: proxyId,
+    set: proxySet,
+    part: proxySet,
+    ordinal: 0,
+    kind: 'engine',
+    host: localHost,
+    ports: own,
+    reserved: Object.values(own),
+    volumes: [],
+    command: node.path,
+    args: [proxyMain, `${control}`, paths.dataDir],
+    env: {},
+    secretEnv: {},
+    secretFiles: [],
+    access: {},
+    cwd: join(paths.dataDir, proxyId),
+    logPath: logPathOf(paths, proxyId),
+    content: node.version,
+    readiness: { kind: 'tcp', port: control },
+    stop: { signal: 'SIGTERM', graceMs: 2000 },
+    endpoint: null,
+  };
+}
+
 function resolveJob(input: ResolveInput, job: Job): JobSpec {
   const cwd = join(input.paths.dataDir, job.id);
-  const text = (value: Value) => complete(value, { input, id: job.id, ports: {}, ordinal: 0, volumes: {}, files: {} });
+  const text = (value: Value) =>
+    complete(value, { input, set: job.id, id: job.id, ports: {}, offsets: {}, ordinal: 0, volumes: {}, files: {} });
   const { command, leading } = resolveProgram(input, job.program);
   const { plain, secretEnv } = splitEnv(job.env);
   return {
@@ -199,8 +244,12 @@ function privateParts(id: string, value: Value): readonly PrivateText[] {
 
 interface Scope {
   readonly input: ResolveInput;
+  /** Of the process set, or the job. */
+  readonly set: string;
   readonly id: string;
   readonly ports: Readonly<Record<string, number>>;
+  /** Of the port that is reserved beside each. */
+  readonly offsets: Readonly<Record<string, number>>;
   readonly ordinal: number;
   readonly volumes: Readonly<Record<string, string>>;
   /** Absolute path by name. */
@@ -214,10 +263,17 @@ function complete(value: Value, scope: Scope): string {
     return addressesOf(scope.input, value.addressesOf, value.port).join(value.separator ?? ',');
   }
   if ('ownPort' in value) return String(portOf(scope.ports, scope.id, value.ownPort));
+  if ('reachedPort' in value) {
+    const offset = value.beside ? (scope.offsets[value.reachedPort] ?? 0) : 0;
+    return String(reachedPort(scope.input, scope.id, value.reachedPort, offset));
+  }
   if ('ownHost' in value || 'ownName' in value || 'listenHost' in value) return localHost;
   if ('ownOrdinal' in value) return String(scope.ordinal);
-  if ('secret' in value || 'sidecar' in value)
-    throw new Error(`topology: ${scope.id} has ${JSON.stringify(value)} where only plain text may be`);
+  if ('secret' in value) throw new Error(`topology: ${scope.id} has a secret where everybody can see it`);
+  if ('sidecar' in value) {
+    const beside = instanceId(sidecarSet(scope.set, value.sidecar), scope.ordinal);
+    return `${localHost}:${portOf(scope.input.ports[beside], beside, value.port)}`;
+  }
   if ('volume' in value) return known(scope.volumes[value.volume], `${scope.id} has no volume ${value.volume}`);
   return known(scope.files[value.file], `${scope.id} has no file ${value.file}`);
 }
@@ -229,8 +285,14 @@ function addressesOf(input: ResolveInput, set: string, port: string): readonly s
   );
   return Array.from({ length: found.replicas }, (_, ordinal) => {
     const id = instanceId(set, ordinal);
-    return `${localHost}:${portOf(input.ports[id], id, port)}`;
+    return `${localHost}:${reachedPort(input, id, port, 0)}`;
   });
+}
+
+/** The port that others connect to: the proxy's where one stands before it. */
+function reachedPort({ ports, instruments }: ResolveInput, id: string, name: string, offset: number): number {
+  const before = instruments === null ? undefined : proxyPort(ports, id, name, offset);
+  return before ?? portOf(ports[id], id, name) + offset;
 }
 
 function portOf(ports: Readonly<Record<string, number>> | undefined, id: string, name: string): number {

@@ -6,9 +6,9 @@
 import keySlot from 'cluster-key-slot';
 import { type Clock, systemClock } from './clock.ts';
 import { parseClusterSlots, parseRedirect, type SlotMap, slotCount } from './cluster-map.ts';
-import { type KvClient, KvUnavailableError } from './kv-client.ts';
+import { KvUnavailableError } from './kv-client.ts';
 import { Counter } from './metrics.ts';
-import { RedisConnection, splitAddress } from './redis-connection.ts';
+import { RedisConnection, RedisRefusedError, splitAddress } from './redis-connection.ts';
 import { RedisNode } from './redis-node.ts';
 import {
   codeOf,
@@ -26,7 +26,7 @@ export interface ClusterKvOptions extends RoutedKvOptions {
 }
 
 /** Connects on first use. */
-export function clusterKv(options: ClusterKvOptions): KvClient {
+export function clusterKv(options: ClusterKvOptions): RoutedKv {
   return new RoutedKv(new ClusterRouter(options), options);
 }
 
@@ -50,6 +50,8 @@ class ClusterRouter implements Router {
   #firstAsked = 0;
   #allAnswered = false;
   #closed = false;
+  /** Why a server would not be asked for the map, where it said so. */
+  #refusal: RedisRefusedError | undefined;
 
   constructor(options: ClusterKvOptions) {
     this.#options = options;
@@ -62,6 +64,7 @@ class ClusterRouter implements Router {
     if (this.#allAnswered) return;
     await this.#refresh();
     const uncovered = this.#owners.filter((owner) => owner === undefined).length;
+    if (uncovered > 0 && this.#refusal !== undefined) throw this.#refusal;
     if (uncovered > 0) throw new KvUnavailableError(`${uncovered} of ${slotCount} slots have no known owner`, false);
     await Promise.all([...new Set(this.#owners)].map((owner) => this.#node(owner as string).open()));
     this.#allAnswered = true;
@@ -144,7 +147,9 @@ class ClusterRouter implements Router {
         (map) => {
           if (map.covered > (best?.covered ?? 0)) best = map;
         },
-        () => {},
+        (error: unknown) => {
+          if (error instanceof RedisRefusedError) this.#refusal = error;
+        },
       );
       asked.push(asking);
       await Promise.race([asking, this.#clock.sleep(askNextAfterMs), untilCovered(asked, () => best)]);

@@ -5,7 +5,6 @@
 
 import { systemClock } from './clock.ts';
 import { buildRing, type Ring, type RingServer, serverOf } from './ketama.ts';
-import type { KvClient } from './kv-client.ts';
 import { RedisNode } from './redis-node.ts';
 import {
   codeOf,
@@ -22,7 +21,7 @@ export interface RingKvOptions extends RoutedKvOptions {
 }
 
 /** Connects on first use. */
-export function ringKv(options: RingKvOptions): KvClient {
+export function ringKv(options: RingKvOptions): RoutedKv {
   return new RoutedKv(new RingRouter(options), options);
 }
 

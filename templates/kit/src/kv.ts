@@ -2,13 +2,14 @@
 
 import { z } from 'zod';
 import { type Env, readConfig } from './config.ts';
-import type { KvClient } from './kv-client.ts';
 import { clusterKv } from './kv-cluster.ts';
 import { ringKv } from './kv-ring.ts';
 import type { Registry } from './metrics.ts';
 import { redisAccessFromEnv } from './redis-access.ts';
+import type { RoutedKv } from './routed-kv.ts';
 
 export * from './kv-client.ts';
+export type { RoutedKv } from './routed-kv.ts';
 
 const commaList = z.string().transform((text) => text.split(',').map((item) => item.trim()));
 
@@ -30,7 +31,7 @@ const schema = z
  * A client for the store that the environment names: KV_MODE, KV_NODES, KV_NAMES, KV_TIMEOUT_MS, and how to get in
  * (redis-access.ts). Throws ConfigError.
  */
-export function kvFromEnv(env: Env, options: { readonly metrics?: Registry } = {}): KvClient {
+export function kvFromEnv(env: Env, options: { readonly metrics?: Registry } = {}): RoutedKv {
   const config = readConfig(schema, env);
   const access = redisAccessFromEnv(env);
   const common = { timeoutMs: config.KV_TIMEOUT_MS, access, ...(options.metrics && { metrics: options.metrics }) };

@@ -133,6 +133,14 @@ export class RoutedKv implements KvClient {
     });
   }
 
+  /**
+   * One command to the owner of `key`, as it stands, for whoever speaks the servers' own protocol. `readOnly`: sent again
+   * even when it may have run.
+   */
+  command(key: string, command: Command, readOnly: boolean): Promise<unknown> {
+    return this.#do({ name: 'command', key, readOnly, wait: {}, command: () => command });
+  }
+
   async close(): Promise<void> {
     this.#router.close();
   }

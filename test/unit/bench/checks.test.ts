@@ -174,7 +174,7 @@ describe('recovery', () => {
     [{ recoveredMs: 10_001 }, 'fail'],
     [{ recoveredMs: 0 }, 'pass'],
     [{ recoveredMs: null }, 'fail'],
-    [{ hit: false, recoveredMs: 0 }, 'inconclusive'],
+    [{ hit: false, recoveredMs: 0 }, 'invalid'],
   ] as const)('%j: %s', (changes, verdict) => {
     expect(only('availability.recoveryMs', { faults: [{ ...fault, ...changes }] }).check.verdict).toBe(verdict);
   });

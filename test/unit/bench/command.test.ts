@@ -75,3 +75,21 @@ it('says every option in the command that repeats the run', () => {
   expect(settingsOf({ ...options, faults: 'none' }).replay).toContain('--no-faults');
   expect(settingsOf({ ...options, workers: 0 }).workers).toBe(1);
 });
+
+it('reads the shape of the load and the skew of the keys, and repeats them', () => {
+  const given = settingsOf({ ...options, durationMs: 8000, shape: 'ramp:0.5..2', skew: 'hot:0.3/10' });
+  expect(given.shape?.points).toEqual([
+    { atMs: 0, factor: 0.5 },
+    { atMs: 8000, factor: 2 },
+  ]);
+  expect(given.skew).toEqual({ kind: 'hot', share: 0.3, keys: 10 });
+  expect(given.replay).toContain(' --shape ramp:0.5..2 --skew hot:0.3/10');
+  const file = join(mkdtempSync(join(tmpdir(), 'dsp-shape-')), 'day.csv');
+  writeFileSync(file, '0,10\n60,40\n');
+  expect(settingsOf({ ...options, shape: `file:${file}` }).shape).toMatchObject({ repeats: true });
+  for (const wrong of [{ shape: 'wave' }, { shape: 'file:/nowhere' }, { skew: 'zipf' }]) {
+    expect(() => settingsOf({ ...options, ...wrong })).toThrow(
+      expect.objectContaining({ code: 'bench.load', exitCode: 2 }),
+    );
+  }
+});

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type FaultContext, faultName, parseFaultSpec, runFault } from '../../../src/bench/faults.ts';
+import { type FaultContext, runFault } from '../../../src/bench/fault-course.ts';
+import { drawSchedules, knownFaults, parsePhase, phaseName, runPhase } from '../../../src/bench/faults.ts';
 import { type Clock, monotonicOriginMs } from '../../../src/clock.ts';
-import type { FaultAccess, Instance, Witness } from '../../../src/deploy/deployment.ts';
+import type { FaultAccess, Hold, Instance, Witness } from '../../../src/deploy/deployment.ts';
 import { DspError } from '../../../src/errors.ts';
 import { seededRandom } from '../../../src/random.ts';
+import { type FaultSpec, readFault } from '../../../src/requirements/faults.ts';
 
 const roles = [
   { part: 'store', role: 'primary' },
@@ -13,7 +15,7 @@ const roles = [
 
 function refused(text: string): DspError<'bench.fault-unknown'> {
   try {
-    parseFaultSpec(text, roles);
+    parsePhase(text, roles);
   } catch (error) {
     expect(error).toBeInstanceOf(DspError);
     return error as DspError<'bench.fault-unknown'>;
@@ -21,12 +23,25 @@ function refused(text: string): DspError<'bench.fault-unknown'> {
   throw new Error(`${text} was accepted`);
 }
 
-describe('parseFaultSpec', () => {
+describe('parsePhase', () => {
   it('reads every kind and role of the deployment, and writes it back', () => {
-    expect(parseFaultSpec('kill:store.primary', roles)).toEqual({ kind: 'kill', part: 'store', role: 'primary' });
-    for (const text of ['pause:store.replica', 'kill:limiter.instance']) {
-      expect(faultName(parseFaultSpec(text, roles))).toBe(text);
-    }
+    const withScale = [...roles, { part: 'store', role: 'shards', kinds: ['scale'] as const }];
+    const known = knownFaults(withScale);
+    expect(known).toContain('kill:store.primary');
+    expect(known).toContain('scale:store.shards');
+    expect(known).not.toContain('kill:store.shards');
+    expect(known).not.toContain('scale:store.primary');
+    for (const text of known) expect(phaseName(parsePhase(text, withScale))).toBe(text);
+  });
+
+  it('reads several that are joined, each with parameters of its own', () => {
+    const text = 'kill:store.primary+latency:limiter.instance,ms=20,atMs=500';
+    expect(parsePhase(text, roles)).toMatchObject([
+      { kind: 'kill', part: 'store', role: 'primary', atMs: 0 },
+      { kind: 'latency', part: 'limiter', role: 'instance', ms: 20, atMs: 500 },
+    ]);
+    expect(() => parsePhase('kill:store.primary,ms=20', roles)).toThrow(/has "ms"; kill takes forMs, atMs/);
+    expect(refused('kill:store.primary+kil:store.replica').params).toMatchObject({ nearest: 'kill:store.replica' });
   });
 
   it.each([
@@ -93,7 +108,35 @@ class World {
     return { hit: true, seen: `${id} is ${state}` };
   };
 
+  /** What is held for as long as it is not lifted. */
+  readonly #hold = async (verb: keyof FaultAccess, id: string): Promise<Hold> => {
+    const began = await this.#act(verb, id, 'running');
+    return {
+      began,
+      lift: async () => {
+        this.log.push(`lift ${verb} ${id}`);
+        return this.lifted ?? { hit: true, seen: `${verb} is over` };
+      },
+    };
+  };
+  lifted: Witness | null = null;
+  offsetMs = 0;
+
   readonly access: FaultAccess = {
+    stop: (id) => this.#act('stop', id, 'dead'),
+    disturb: (id) => this.#hold('disturb', id),
+    stepClock: async (id, offsetMs) => {
+      const hold = await this.#hold('stepClock', id);
+      this.offsetMs = offsetMs;
+      return {
+        ...hold,
+        lift: async () => {
+          this.offsetMs = 0;
+          return hold.lift();
+        },
+      };
+    },
+    fillDisk: (id) => this.#hold('fillDisk', id),
     kill: (id) => this.#act('kill', id, 'dead'),
     pause: (id) => this.#act('pause', id, 'stopped'),
     resume: (id) => this.#act('resume', id, 'running'),
@@ -113,10 +156,14 @@ const instances: readonly Instance[] = Array.from({ length: 6 }, (_, ordinal) =>
 }));
 const primaries = ['store-redis-4', 'store-redis-1', 'store-redis-2'];
 
+const target = (find: () => Promise<readonly string[]>) => ({ role: 'primary', find });
+
 function contextOf(world: World, over: Partial<FaultContext> = {}): FaultContext {
   return {
     access: world.access,
-    find: async () => primaries,
+    target: target(async () => primaries),
+    rescale: null,
+    taken: new Set(),
     instances,
     clock: world.clock,
     random: seededRandom(1),
@@ -126,13 +173,15 @@ function contextOf(world: World, over: Partial<FaultContext> = {}): FaultContext
   };
 }
 
-const kill = { kind: 'kill', part: 'store', role: 'primary' } as const;
-const pause = { ...kill, kind: 'pause' } as const;
+const fault = (text: string) => readFault(text) as FaultSpec;
+const kill = fault('kill:store.primary');
+const pause = fault('pause:store.primary');
 
 describe('runFault', () => {
   it.each([
     [kill, 'kill', 'restart'],
     [pause, 'pause', 'resume'],
+    [fault('restart:store.primary,forMs=5000'), 'stop', 'restart'],
   ] as const)('hits, holds and heals: %o', async (spec, hit, heal) => {
     const world = new World();
     const run = await runFault(spec, contextOf(world));
@@ -154,13 +203,16 @@ describe('runFault', () => {
   });
 
   it('chooses alike whatever the order in which the roles were found', async () => {
-    const found = await runFault(kill, contextOf(new World(), { find: async () => [...primaries].reverse() }));
+    const found = await runFault(
+      kill,
+      contextOf(new World(), { target: target(async () => [...primaries].reverse()) }),
+    );
     expect(found.instance).toBe((await runFault(kill, contextOf(new World()))).instance);
   });
 
   it('did not hit when nobody has the role', async () => {
     const world = new World();
-    const run = await runFault(kill, contextOf(world, { find: async () => [] }));
+    const run = await runFault(kill, contextOf(world, { target: target(async () => []) }));
     expect(run).toMatchObject({ hit: false, instance: '', part: 'store' });
     expect(run.witness).toBe('none of the 6 instances of store is primary now');
     expect(world.log).toEqual([]);
@@ -168,7 +220,7 @@ describe('runFault', () => {
 
   it.each([
     ['is not seen', { hit: false, seen: 'pid 7 is still there' }, /^pid 7 is still there/],
-    ['throws', new Error('no such process'), /the kill of .* failed: no such process/],
+    ['throws', new Error('no such process'), /the kill of store.primary failed: no such process/],
   ])('did not hit, and tries to heal, when the kill %s', async (_, answer, seen) => {
     const world = new World();
     world.broken.set('kill', answer);
@@ -209,5 +261,111 @@ describe('runFault', () => {
     const failure = runFault(kill, contextOf(world));
     await expect(failure).rejects.toMatchObject({ code: 'bench.fault-not-healed', exitCode: 5 });
     await expect(failure).rejects.toThrow('pid 9 ended at once');
+  });
+});
+
+describe('a fault that is held', () => {
+  it.each([
+    ['latency:store.primary', 'disturb'],
+    ['reset:store.primary', 'disturb'],
+    ['half-open:store.primary', 'disturb'],
+    ['partition:store.primary', 'disturb'],
+    ['disk-full:store.primary', 'fillDisk'],
+  ])('%s is lifted at its end', async (text, verb) => {
+    const world = new World();
+    if (verb === 'fillDisk') world.broken.set('restart', { hit: false, seen: 'it runs already' });
+    const run = await runFault(fault(`${text},forMs=700`), contextOf(world));
+    expect(world.log.slice(0, 2)).toEqual([`${verb} ${run.instance}`, `lift ${verb} ${run.instance}`]);
+    expect(run).toMatchObject({ hit: true, fault: `${text},forMs=700` });
+    expect(run.healedMs - run.startMs).toBeGreaterThanOrEqual(700);
+  });
+
+  it('did not hit when nothing was seen of it, though it was asked for', async () => {
+    const world = new World();
+    world.lifted = { hit: false, seen: 'the proxy delayed 0 bytes' };
+    const run = await runFault(fault('latency:store.primary'), contextOf(world));
+    expect(run).toMatchObject({ hit: false });
+    expect(run.witness).toContain('delayed 0 bytes');
+  });
+
+  it('is witnessed by the clock of the process where it steps that', async () => {
+    const world = new World();
+    const readClockMs = async () => world.nowMs + world.offsetMs;
+    const seen = { ...target(async () => primaries), readClockMs };
+    const run = await runFault(fault('clock:store.primary,stepMs=-60000'), contextOf(world, { target: seen }));
+    expect(run).toMatchObject({ hit: true, kind: 'clock' });
+    expect(run.witness).toMatch(/clock is -60.0 s off; its clock is 0.0 s off/);
+    const deaf = { ...seen, readClockMs: async () => world.nowMs };
+    const missed = await runFault(fault('clock:store.primary'), contextOf(world, { target: deaf }));
+    expect(missed.hit).toBe(false);
+  });
+
+  it('tells what the instance was responsible for', async () => {
+    const scoped = { ...target(async () => primaries), scope: async (_: unknown, id: string) => ({ slots: [id] }) };
+    const run = await runFault(kill, contextOf(new World(), { target: scoped }));
+    expect(run.scope).toEqual({ slots: [run.instance] });
+  });
+
+  it('deploys another size, and the one before', async () => {
+    const log: string[] = [];
+    const rescale = async (part: string, what: string, by: number) => {
+      log.push(`${part}.${what} +${by}`);
+      return {
+        began: { hit: true, seen: '6 → 8' },
+        lift: async () => ({ hit: true, seen: `back ${log.push('back')}` }),
+      };
+    };
+    const run = await runFault(fault('scale:store.shards,by=2'), contextOf(new World(), { target: null, rescale }));
+    expect(run).toMatchObject({ kind: 'scale', hit: true, instance: 'store' });
+    expect(log).toEqual(['store.shards +2', 'back']);
+  });
+});
+
+describe('a phase', () => {
+  it('hits different instances, each at its moment', async () => {
+    const world = new World();
+    const specs = [pause, fault('kill:store.primary,atMs=300')];
+    const runs = await runPhase(specs, (_, taken) => contextOf(world, { taken }));
+    expect(new Set(runs.map(({ instance }) => instance)).size).toBe(2);
+    expect(runs.every(({ hit }) => hit)).toBe(true);
+  });
+
+  it('heals the others before it fails', async () => {
+    const world = new World();
+    world.broken.set('restart', { hit: false, seen: 'pid 9 ended at once' });
+    const failure = runPhase([kill, pause], (_, taken) => contextOf(world, { taken }));
+    await expect(failure).rejects.toMatchObject({ code: 'bench.fault-not-healed' });
+    expect(world.log.filter((line) => line.startsWith('resume'))).toHaveLength(1);
+  });
+});
+
+describe('schedules drawn from a seed', () => {
+  const pool = ['kill:store.primary', 'pause:store.primary', 'reset:limiter.instance', 'scale:store.shards', 'x:y.z'];
+  const seeds = Array.from({ length: 10 }, (_, i) => i + 1);
+  const draw = (count: number, seed = 1) => drawSchedules(pool, seeds, count, seededRandom(seed));
+
+  it('are the same for the same seed, and go on for more seeds', () => {
+    expect([...draw(2)]).toEqual([...draw(2)]);
+    expect([...draw(2)]).not.toEqual([...draw(2, 2)]);
+    const longer = drawSchedules(pool, [...seeds, 11, 12], 2, seededRandom(1));
+    expect([...longer].slice(0, 10)).toEqual([...draw(2)]);
+  });
+
+  it('deal every fault before any again', () => {
+    const dealt = [...draw(1).values()].flat().map((text) => text.replace(/,atMs=.*/, ''));
+    expect(dealt.slice(0, 5).sort()).toEqual([...pool].sort());
+    expect(dealt.slice(5).sort()).toEqual([...pool].sort());
+  });
+
+  it('join some of different parts, so that they overlap', () => {
+    const phases = [...draw(3).values()].flat();
+    const joined = phases.filter((text) => text.includes('+'));
+    expect(joined.length).toBeGreaterThan(0);
+    for (const text of joined) {
+      const [first, second] = text.split('+').map((one) => /:(\w+)\./.exec(one)?.[1]);
+      expect(first).not.toBe(second);
+      expect(text).not.toContain('scale:');
+    }
+    expect([...drawSchedules([], seeds, 2, seededRandom(1)).values()].flat()).toEqual([]);
   });
 });

@@ -41,6 +41,7 @@ export function cell(count: number, latencyMs: number, changes: Partial<Cell> = 
 
 export const fault: FaultRecord = {
   kind: 'kill',
+  fault: 'kill:store.primary',
   instance: 'store-redis-0',
   set: 'store-redis',
   part: 'store',

@@ -37,6 +37,7 @@ function benched(name: string, changes: Partial<BenchedPart> = {}, roles: readon
     part: { name } as Part,
     invariants: { check: () => [], faultTargets } as Invariants,
     instances: [],
+    scales: [],
     workloadUrl: '',
     targets: [{ host: '127.0.0.1', port: 1 }],
     offeredLoad: { get: 1 },

@@ -36,7 +36,7 @@ describe('judgeVerdict', () => {
     ['an inconclusive check', { checks: [check('inconclusive')] }, 'inconclusive', 98],
     ['an unexercised invariant', { invariants: [invariant, unexercised] }, 'inconclusive', 98],
     ['an invariant that checked nothing', { invariants: [{ ...invariant, checked: 0 }] }, 'inconclusive', 98],
-    ['a fault that did not hit', { faults: [{ ...fault, hit: false }] }, 'inconclusive', 98],
+    ['a fault that did not hit', { faults: [{ ...fault, hit: false }] }, 'invalid', 98],
     ['no part under load', { loadedParts: [] }, 'inconclusive', 98],
     ['a history that was cut', { historyCut: 5 }, 'inconclusive', 98],
     ['a scale below 1', { scale: 0.02 }, 'inconclusive', 98],

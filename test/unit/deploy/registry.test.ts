@@ -29,6 +29,7 @@ function stateOf(settled: boolean): RunState {
     engines: { 'redis-server': { path: '/redis', version: '7' } },
     node: { path: '/node', version: '20' },
     secrets: {},
+    instruments: null,
     digests: { 'dist/api.mjs': '', 'dist/converge.mjs': '', 'parts/store/redis.conf': '' },
   });
   const records = instances.map((spec) => [spec.id, { spec, digest: '', process: null, drained: false }] as const);

@@ -19,6 +19,7 @@ const input: ResolveInput = {
   ports: { 'store-redis-0': { redis: 12_001 }, 'store-redis-1': { redis: 12_002 }, 'web-api-0': { http: 12_003 } },
   engines: { 'redis-server': { path: '/usr/bin/redis-server', version: '7.0.15' } },
   node: { path: '/usr/bin/node', version: 'v22.0.0' },
+  instruments: null,
   digests: { 'dist/api.mjs': 'A', 'dist/converge.mjs': 'C', 'parts/store/redis.conf': 'R' },
   secrets: {},
 };

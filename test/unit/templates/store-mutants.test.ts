@@ -129,6 +129,53 @@ describe('what may be lost', () => {
     expect(mayLose(atMs, rpoMs, fault)).toBe(may);
   });
 
+  const cut: FaultWindow = { ...kill, kind: 'partition' };
+  it.each<[string, boolean, number, FaultWindow]>([
+    ['what a primary acknowledged before it knew that it was alone', true, 10_900, cut],
+    ['nothing of the rest of the partition', false, 12_000, cut],
+    ['nothing for a latency', false, 9900, { ...kill, kind: 'latency' }],
+    ['nothing for a reset', false, 9900, { ...kill, kind: 'reset' }],
+    ['nothing for half-open connections', false, 9900, { ...kill, kind: 'half-open' }],
+    ['nothing for a restart', false, 9900, { ...kill, kind: 'restart' }],
+    ['nothing for another size', false, 9900, { ...kill, kind: 'scale', set: '' }],
+    ['nothing for a clock that was stepped', false, 9900, { ...kill, kind: 'clock' }],
+  ])('%s', (_, may, atMs, fault) => {
+    expect(mayLose(atMs, 1000, fault)).toBe(may);
+  });
+
+  // CLUSTER KEYSLOT k = 7629.
+  it.each<[string, boolean, FaultWindow['scope']]>([
+    [
+      'keys of the shard that was hit',
+      true,
+      {
+        slots: [
+          [0, 10],
+          [7629, 7629],
+        ],
+      },
+    ],
+    ['no key of another shard', false, { slots: [[0, 7628]] }],
+    ['any key where nobody knows the shard', true, null],
+  ])('%s', (_, may, scope) => {
+    expect(mayLose(9100, 1000, { ...kill, scope: scope as never })).toBe(may);
+  });
+
+  it('more where two members of one shard were away at once, and only of that', () => {
+    const verdict = (scope: unknown, instance = 'store-redis-3', startMs = 11_000) => {
+      const one = { ...kill, scope: { slots: [[7000, 8000]] } } as FaultWindow;
+      const other = { ...kill, instance, startMs, healedMs: startMs + 2000, scope } as FaultWindow;
+      const history = [write(1, 0), write(2, 12_500), atEnd(1)];
+      const requirements = requirementsOf({ loss: { rpoMs: 0 } });
+      const input = { part: 'store', options: {}, requirements, faults: [one, other], probe: null, sizing, history };
+      return invariants.check(input).find(({ id }) => id === 'no-lost-writes')?.verdict;
+    };
+    expect(verdict({ slots: [[7000, 8000]] })).toBe('held');
+    expect(verdict({ slots: [[8001, 9000]] })).toBe('violated');
+    expect(verdict({ slots: [[7000, 8000]] }, kill.instance)).toBe('violated');
+    expect(verdict({ slots: [[7000, 8000]] }, 'store-redis-3', 80_000)).toBe('violated');
+  });
+
   it('is said with its moments', () => {
     const history = [write(1, 0), write(2, 100), write(3, 8900), atEnd(1)];
     const run = { history, fault: kill, lostByFailover: 0, longestLagMs: 0 };

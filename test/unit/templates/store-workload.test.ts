@@ -5,7 +5,6 @@ import { exactly } from '../../../src/requirements/requirements.ts';
 import { itemCount, itemText, maxItemKeys, parseItem } from '../../../templates/sharded-redis/items.ts';
 import workload from '../../../templates/sharded-redis/workload.ts';
 import { WriteKeys } from '../../../templates/sharded-redis/write-keys.ts';
-import { Zipf } from '../../../templates/sharded-redis/zipf.ts';
 import { requirementsOf } from './requirements.ts';
 
 function contextOf(over: Partial<WorkloadContext> = {}): WorkloadContext {
@@ -56,20 +55,6 @@ describe('items', () => {
   });
 });
 
-describe('Zipf', () => {
-  it('draws ranks in proportion to 1 ÷ rank', () => {
-    const zipf = new Zipf(10, 1);
-    const random = seededRandom(3);
-    const counts = new Array<number>(10).fill(0);
-    const draws = 100_000;
-    for (let i = 0; i < draws; i++) counts[zipf.draw(random)]! += 1;
-    const sum = counts.map((_, rank) => 1 / (rank + 1)).reduce((a, b) => a + b);
-    counts.forEach((count, rank) => {
-      expect(Math.abs(count / draws - 1 / (rank + 1) / sum)).toBeLessThan(0.01);
-    });
-  });
-});
-
 describe('WriteKeys', () => {
   const own = [0, 2, 4, 6, 8, 10, 12, 14];
   const draws = (keys: WriteKeys, count: number) => {
@@ -82,7 +67,7 @@ describe('WriteKeys', () => {
   };
 
   it('gives no key out twice while a write is under way', () => {
-    const keys = new WriteKeys(own, 0.99, 100);
+    const keys = new WriteKeys(own, { kind: 'zipf', exponent: 0.99 }, 100);
     const random = seededRandom(1);
     const given = own.map(() => keys.next(random));
     expect([...given].sort((a, b) => a - b)).toEqual(own);
@@ -91,21 +76,21 @@ describe('WriteKeys', () => {
   });
 
   it('leaves half of the keys alone that a failure may have hurt, and goes on with the others', () => {
-    const keys = new WriteKeys(own, 0.99, 100);
+    const keys = new WriteKeys(own, { kind: 'zipf', exponent: 0.99 }, 100);
     expect(new Set(draws(keys, 200))).toEqual(new Set(own));
     keys.ended(2, false);
     expect(new Set(draws(keys, 500))).toEqual(new Set([0, 4, 8, 12]));
   });
 
   it('leaves the key alone whose write failed, too', () => {
-    const keys = new WriteKeys(own, 0.99, 0.1);
+    const keys = new WriteKeys(own, { kind: 'zipf', exponent: 0.99 }, 0.1);
     keys.ended(14, true);
     keys.ended(6, false);
     expect(new Set(draws(keys, 500))).toEqual(new Set([0, 2, 4, 8, 10, 12]));
   });
 
   it('leaves only those alone that were written lately', () => {
-    const keys = new WriteKeys(own, 0.99, 1);
+    const keys = new WriteKeys(own, { kind: 'zipf', exponent: 0.99 }, 1);
     // The ring holds two writes: 2 and 6 at places 1 and 3.
     for (const index of [10, 14, 2, 6]) keys.ended(index, true);
     keys.ended(0, false);

@@ -1,9 +1,11 @@
 /** The buckets in the store: which one a key is in, and the scripts (script.ts) as typed calls. */
 
-import type { KvClient, WaitOptions } from '@dsp/kit/kv';
+import { type Clock, systemClock } from '@dsp/kit/clock';
+import { type KvClient, KvUnavailableError, type WaitOptions } from '@dsp/kit/kv';
 import type { Rate } from './gcra.ts';
 import type { Policy } from './policies.ts';
 import { checkScript, createScript, refundScript, sweepScript } from './script.ts';
+import { createStoreClock } from './store-clock.ts';
 
 /** One check as the store sees it. */
 export interface Charge {
@@ -74,15 +76,19 @@ export interface BucketsOptions {
   readonly kv: KvClient;
   readonly count: number;
   readonly wait: Required<WaitOptions>;
+  readonly clock?: Clock;
 }
 
-export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
+export function createBuckets({ kv, count, wait, clock = systemClock }: BucketsOptions): Buckets {
   // The hash tag keeps a bucket's name and slot apart from every other use of the store.
   const names = Array.from({ length: count }, (_, index) => `rl:{b${index}}`);
   const nameOf = (index: number) => names[index] as string;
   const waiting: WaitOptions = wait.waitReplicas > 0 ? wait : {};
   /** When each bucket was last fenced, as far as is known. */
   const fences = new Array<number | undefined>(count);
+  const storeClock = createStoreClock(count);
+  /** Empties the bucket: the script does so for whoever comes with another layout, and again for the next who comes with ours. */
+  const fence = (index: number) => kv.run(checkScript, nameOf(index), [0, 0, ...encode([]).args], waiting);
   return {
     count,
     indexOf: (field) => hash32(field) % count,
@@ -93,8 +99,15 @@ export function createBuckets({ kv, count, wait }: BucketsOptions): Buckets {
     },
     async check(index, charges, atomic) {
       const call = encode(charges);
+      const sentMs = clock.monotonicMs();
       const reply = await kv.run(checkScript, nameOf(index), [count, atomic ? 1 : 0, ...call.args], waiting);
       const { atUs, fenceUs, rulings } = decode(call, reply as readonly number[], charges);
+      // What a bucket that was just emptied admits is right whatever the time is.
+      if (fenceUs !== atUs && storeClock.isAhead(index, atUs, clock.monotonicMs())) {
+        await fence(index);
+        throw new KvUnavailableError(`the clock of the store of ${nameOf(index)} went forward`, true);
+      }
+      storeClock.trust(index, atUs, sentMs);
       const fenced = fenceUs !== (fences[index] ?? fenceUs) || fenceUs === atUs;
       fences[index] = fenceUs;
       return { atUs, fenced, rulings };

@@ -76,7 +76,7 @@ const leasePollMs = 50;
 export function createLimiter(options: LimiterOptions): Limiter {
   const { policies, clock = systemClock, metrics = limiterMetrics(), instances = 1, leaseMs = 1000 } = options;
   const wait = { waitReplicas: options.waitReplicas ?? 0, waitTimeoutMs: options.waitTimeoutMs ?? 1000 };
-  const buckets = createBuckets({ kv: options.kv, count: options.buckets, wait });
+  const buckets = createBuckets({ kv: options.kv, count: options.buckets, wait, clock });
   const made = new Array<boolean>(buckets.count).fill(false);
   const stop = new AbortController();
   const batchers = made.map((_, index) => bucketBatcher(options, buckets, made, index, clock, metrics));

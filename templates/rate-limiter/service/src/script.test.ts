@@ -53,6 +53,27 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
   /** One an hour, 5 at once: nothing comes back during a test. */
   const hourly = policyOf('hourly', { limit: 1, periodMs: 3_600_000, burst: 5 });
 
+  it('admits nothing on the word of a clock that went forward', async () => {
+    let ownMs = 1000;
+    const clock = { nowMs: () => 0, monotonicMs: () => ownMs, sleep: async () => {} };
+    const wait = { waitReplicas: 0, waitTimeoutMs: 0 };
+    const watchful = createBuckets({ kv, count: 1, wait, clock });
+    await watchful.create(0, false);
+    const all = await watchful.check(0, [charge(hourly, 'k', 5)], false);
+    expect(all.rulings[0]?.allowed).toBe(true);
+    // By its own clock no time has gone by, while the store's went on by more than any drift.
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await expect(watchful.check(0, [charge(hourly, 'k', 5)], false)).rejects.toMatchObject({
+      name: 'KvUnavailableError',
+      mayHaveRun: true,
+    });
+    expect(await field('hourly:k')).toBeNull();
+    // Emptied, also for a limiter that has noticed nothing.
+    expect((await buckets.check(0, [charge(hourly, 'k', 5)], false)).rulings[0]?.allowed).toBe(false);
+    ownMs += 1200;
+    expect((await watchful.check(0, [charge(hourly, 'k', 1)], false)).rulings[0]?.allowed).toBe(false);
+  });
+
   it('decides as the model does', async () => {
     const quotas: Quota[] = [
       { limit: 3, periodMs: 10, burst: 4 },

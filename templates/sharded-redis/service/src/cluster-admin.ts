@@ -44,6 +44,8 @@ export class ClusterAdmin {
   readonly #connections = new Map<string, RedisConnection>();
   /** Node id → the address that we reach it by. */
   readonly #addresses = new Map<string, string>();
+  /** Node id → the port of its bus, which need not be 10000 above its own. */
+  readonly #busPorts = new Map<string, number>();
 
   constructor(options: AdminOptions) {
     this.#options = options;
@@ -61,6 +63,8 @@ export class ClusterAdmin {
     ]);
     const { self, open, others } = parseClusterNodes(String(nodes));
     this.#addresses.set(self.id, address);
+    const busPort = /@(?<port>\d+)\S* \S*myself/.exec(String(nodes))?.groups?.port;
+    if (busPort !== undefined) this.#busPorts.set(self.id, Number(busPort));
     const isReplica = self.role === 'replica';
     const importing = open.flatMap(({ slot, state }) => (state === 'importing' ? [slot] : []));
     const suspects = isReplica ? [] : thorough ? await this.#suspects(address, self.slots) : importing;
@@ -80,7 +84,12 @@ export class ClusterAdmin {
       case 'set-epoch':
         return this.#do(step.node, ['CLUSTER', 'SET-CONFIG-EPOCH', step.epoch]);
       case 'meet':
-        return this.#do(step.via, ['CLUSTER', 'MEET', ...(await this.#endpoint(step.node))]);
+        return this.#do(step.via, [
+          'CLUSTER',
+          'MEET',
+          ...(await this.#endpoint(step.node)),
+          ...this.#busPort(step.node),
+        ]);
       case 'promote':
         return this.#promote(step.node);
       case 'reset':
@@ -180,6 +189,11 @@ export class ClusterAdmin {
   async #endpoint(id: string): Promise<[host: string, port: number]> {
     const { host, port } = splitAddress(this.#address(id));
     return [(await lookup(host)).address, port];
+  }
+
+  #busPort(id: string): readonly number[] {
+    const port = this.#busPorts.get(id);
+    return port === undefined ? [] : [port];
   }
 
   async #do(id: string, words: Words): Promise<void> {

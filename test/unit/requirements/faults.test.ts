@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { type FaultSpec, faultKinds, reachOfPhases, readFault, readFaults } from '../../../src/requirements/faults.ts';
+
+const read = (text: string) => readFault(text) as FaultSpec;
+const problem = (text: string) => (readFault(text) as { problem: string }).problem;
+
+describe('readFault', () => {
+  it('fills in what is not said', () => {
+    expect(read('latency:store.primary')).toEqual({
+      kind: 'latency',
+      part: 'store',
+      role: 'primary',
+      forMs: null,
+      atMs: 0,
+      ms: 100,
+      jitterMs: 0,
+      everyMs: 1000,
+      among: 'all',
+      way: 'both',
+      stepMs: 3_600_000,
+      by: 0,
+      text: 'latency:store.primary',
+    });
+  });
+
+  it('reads parameters, and writes back those that say something', () => {
+    const spec = read('partition:store.primary,way=in,among=peers,forMs=5000,atMs=0');
+    expect(spec).toMatchObject({ way: 'in', among: 'peers', forMs: 5000, atMs: 0 });
+    expect(spec.text).toBe('partition:store.primary,way=in,among=peers,forMs=5000');
+    expect(read(spec.text)).toEqual(spec);
+    expect(read('clock:store.primary,stepMs=-3600000').stepMs).toBe(-3_600_000);
+  });
+
+  it.each([
+    ['store.primary', /is no <kind>/],
+    ['kill:store', /is no <kind>/],
+    ['kill:store.primary;x', /is no <kind>/],
+    ['kil:store.primary', /of no kind that there is \(kill\?\)/],
+    ['kill:store.primary,ms=5', /has "ms".*kill takes forMs, atMs/],
+    ['latency:store.primary,mss=5', /has "mss" \(ms\?\)/],
+    ['latency:store.primary,ms=-1', /has ms=-1; it takes a whole number from 0 to 600000/],
+    ['latency:store.primary,ms=1e3', /has ms=1e3/],
+    ['latency:store.primary,ms', /has ms=/],
+    ['partition:store.primary,way=left', /takes both, in, out/],
+  ])('refuses %s', (text, words) => {
+    expect(problem(text)).toMatch(words);
+  });
+
+  it('takes every kind', () => {
+    for (const kind of faultKinds) expect(read(`${kind}:store.primary`).kind).toBe(kind);
+  });
+});
+
+describe('readFaults', () => {
+  it('reads what is joined, or says what is wrong with it', () => {
+    expect(readFaults('kill:a.b + pause:a.b,atMs=5')).toMatchObject([{ kind: 'kill' }, { kind: 'pause', atMs: 5 }]);
+    expect(readFaults('kill:a.b+')).toHaveProperty('problem');
+  });
+});
+
+describe('reachOfPhases', () => {
+  it.each([
+    [[], 'none'],
+    [['kill:a.b', 'pause:a.b', 'restart:a.b', 'scale:a.b'], 'none'],
+    [['kill:a.b', 'latency:a.b'], 'network'],
+    [['disk-full:a.b'], 'network'],
+    [['reset:a.b', 'kill:a.b+clock:a.b'], 'clock'],
+  ])('%j needs %s', (phases, reach) => {
+    expect(reachOfPhases(phases)).toBe(reach);
+  });
+});
