@@ -253,6 +253,9 @@ function addOthers(program: Command, project: Project, run: Run): void {
     .command('doctor')
     .description('what this machine lacks, and the command that mends it')
     .option('--fix', 'run those commands, after asking', false)
+    .addOption(target())
+    .option('--context <name>', 'kubernetes: of kubectl (default: the current one)')
+    .option('--namespace <name>', 'kubernetes: where it is to run')
     .option('-y, --yes', 'do not ask', false)
     .addOption(json())
     .action((o) =>
