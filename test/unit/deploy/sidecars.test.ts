@@ -50,7 +50,6 @@ describe('withSidecarSets', () => {
       instruments: null,
       digests: { ...digest, 'parts/store/redis.conf': 'R' },
       secrets: { 'store-service': { password: 'hidden' } },
-      instruments: null,
     });
     for (const ordinal of [0, 1]) {
       const beside = instances.find(({ id }) => id === `web-api-ambassador-${ordinal}`);
