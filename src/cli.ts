@@ -189,6 +189,8 @@ function addBench(program: Command, project: Project, run: Run): void {
     .option('--no-faults', 'load only')
     .option('--rate <factor>', 'multiply the planned rates', parsePositive)
     .option('--workers <count>', 'generator threads', parseCount)
+    .option('--find-capacity', 'search the highest rate that meets every objective, and compare it with the prediction')
+    .option('--calibrate', 'measure service times on this machine into measured.json, for dsp plan')
     .option('--smoke', 'below scale 1, let a run without violation exit 0', false)
     .addOption(target())
     .addOption(new Option('--image <bench=ref>', 'kubernetes: image of dsp (default: built here)').argParser(collect))
@@ -251,6 +253,9 @@ function addOthers(program: Command, project: Project, run: Run): void {
     .command('doctor')
     .description('what this machine lacks, and the command that mends it')
     .option('--fix', 'run those commands, after asking', false)
+    .addOption(target())
+    .option('--context <name>', 'kubernetes: of kubectl (default: the current one)')
+    .option('--namespace <name>', 'kubernetes: where it is to run')
     .option('-y, --yes', 'do not ask', false)
     .addOption(json())
     .action((o) =>

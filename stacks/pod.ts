@@ -123,7 +123,7 @@ function mainContainer(process: Process, target: Target): Container {
     ...(liveness
       ? { livenessProbe: { ...probe(liveness, owner), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 } }
       : {}),
-    ...(process.stop === undefined ? {} : { lifecycle: { preStop: preStop(process) } }),
+    ...preStop(process),
     volumeMounts: mounts(volumes, files, secretFiles.length > 0),
   };
 }
@@ -193,14 +193,17 @@ function podVariables(values: readonly Value[]): EnvVar[] {
 }
 
 /**
- * Engines that stop at SIGINT are sent it: Kubernetes sends SIGTERM. Everybody else goes on for a moment, so that no
- * call is sent to a socket that is closed already.
+ * Engines that stop at SIGINT are sent it: Kubernetes sends SIGTERM. What callers reach through a service goes on for a
+ * moment, so that no call is sent to a socket that is closed already.
  */
-function preStop({ stop, program }: Process): types.input.core.v1.LifecycleHandler {
-  if (stop?.signal !== 'SIGINT') return { sleep: { seconds: leaveSeconds } };
-  const name = program.kind === 'engine' ? program.program : 'node';
-  const find = `for p in /proc/[0-9]*; do read -r name <"$p/comm" && [ "$name" = ${name.slice(0, 15)} ] && kill -INT "\${p#/proc/}" && exit; done`;
-  return { exec: { command: ['sh', '-c', find] } };
+function preStop({ stop, program, ports = [] }: Process): Pick<Container, 'lifecycle'> {
+  if (stop?.signal === 'SIGINT') {
+    const name = program.kind === 'engine' ? program.program : 'node';
+    const isIt = `read -r name <"$p/comm" && [ "$name" = ${name.slice(0, 15)} ]`;
+    const find = `for p in /proc/[0-9]*; do ${isIt} && kill -INT "\${p#/proc/}" && exit; done`;
+    return { lifecycle: { preStop: { exec: { command: ['sh', '-c', find] } } } };
+  }
+  return ports.some((port) => port.exposed) ? { lifecycle: { preStop: { sleep: { seconds: leaveSeconds } } } } : {};
 }
 
 /** Memory is bounded, as a leak must not take the node along; CPU is not, as throttling would show as latency. */

@@ -133,7 +133,8 @@ export async function runInJob(
     writeFileSync(reportPath, text);
     say({ kind: 'finished', bytes: Buffer.byteLength(text), sha256: sha256(text) });
     await systemClock.sleep(keepMs, signal).catch(() => undefined);
-    return 0;
+    // Ended because it was fetched: nobody waits for what may still be open.
+    return signal.aborted ? 130 : 0;
   } catch (error) {
     if (error instanceof DspError) say({ kind: 'error', code: error.code, params: error.params });
     throw error;

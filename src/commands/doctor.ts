@@ -1,9 +1,11 @@
-/** dsp doctor: what this machine lacks for the local target, and how to mend it. */
+/** dsp doctor: what this machine lacks for a target, and how to mend it. */
 
 import { type Check, examine } from '../deploy/doctor.ts';
 import type { ExitCode } from '../errors.ts';
 import { nearestProject } from '../project/find.ts';
 import { questionStreams, type Terminal } from '../terminal.ts';
+import { place } from './deploy.ts';
+import type { TargetName } from './target.ts';
 
 export interface DoctorOptions {
   readonly fix: boolean;
@@ -11,22 +13,31 @@ export interface DoctorOptions {
   readonly json: boolean;
   /** The project whose needs are meant; absent: the nearest upwards, if any. */
   readonly project?: string;
+  readonly target?: TargetName;
+  readonly context?: string;
+  readonly namespace?: string;
 }
 
 /** 0 when every need is met, else 4. */
 export async function runDoctor(options: DoctorOptions, terminal: Terminal): Promise<0 | ExitCode> {
   const { cwd, env } = terminal;
   const machine = { project: options.project ?? nearestProject(cwd), cwd, env };
-  let checks = await examine(machine);
+  const target = options.target ?? 'local';
+  const look = async () => {
+    if (target === 'local') return examine(machine);
+    const { examineCluster } = await import('../deploy/kubernetes/doctor.ts');
+    return examineCluster({ ...machine, ...place(options), signal: terminal.interrupt });
+  };
+  let checks = await look();
   if (!options.json) print(checks, terminal);
   if (options.fix && (await fix(checks, options.yes, terminal))) {
-    checks = await examine(machine);
+    checks = await look();
     if (!options.json) print(checks, terminal);
   }
   const ok = checks.every((check) => check.ok);
   if (options.json) {
     const shown = checks.map(({ id, need, ok, found, mend }) => ({ id, need, ok, found, mend }));
-    terminal.json({ schemaVersion: 1, target: 'local', ok, checks: shown });
+    terminal.json({ schemaVersion: 1, target, ok, checks: shown });
   }
   return ok ? 0 : 4;
 }

@@ -1,6 +1,15 @@
 /** Parts of given sizes, connected: what each is told of its providers, and the topology of them all. */
 
-import type { Binding, Guarantees, Json, PartContext, Pattern, Requirements, Topology } from '../pattern.ts';
+import type {
+  Binding,
+  Guarantees,
+  Json,
+  PartContext,
+  Pattern,
+  ProcessSet,
+  Requirements,
+  Topology,
+} from '../pattern.ts';
 
 export interface WiredPart {
   readonly name: string;
@@ -39,7 +48,10 @@ export function wire(parts: readonly WiredPart[], requirements: Requirements): W
   const all = [...wired.values()];
   return {
     contexts: all.map(({ context }) => context),
-    topology: joined(all.map(({ part, context }) => part.pattern.topology(context))),
+    topology: joined(
+      all.map(({ part, context }) => part.pattern.topology(context)),
+      requirements,
+    ),
   };
 }
 
@@ -50,10 +62,16 @@ function bindingOf(provider: Provider | undefined, capability: string, consumer:
   return offered;
 }
 
-function joined(topologies: readonly Topology[]): Topology {
+/** From the image that the user named for its engine. */
+function withImage(set: ProcessSet, { images = {} }: Requirements): ProcessSet {
+  const image = set.program.kind === 'engine' ? images[set.program.program] : undefined;
+  return set.program.kind === 'engine' && image !== undefined ? { ...set, program: { ...set.program, image } } : set;
+}
+
+function joined(topologies: readonly Topology[], requirements: Requirements): Topology {
   const secrets = topologies.flatMap((topology) => topology.secrets ?? []);
   return {
-    processSets: topologies.flatMap((topology) => topology.processSets),
+    processSets: topologies.flatMap(({ processSets }) => processSets.map((set) => withImage(set, requirements))),
     jobs: topologies.flatMap((topology) => topology.jobs),
     ...(secrets.length > 0 ? { secrets } : {}),
   };

@@ -13,7 +13,7 @@ const rules = {
   id: { test: /^[a-z][a-z0-9-]{0,62}$/, words: 'a-z, then up to 62 of a-z 0-9 -' },
   variable: { test: /^[A-Z][A-Z0-9_]{0,99}$/, words: 'A-Z, then A-Z 0-9 _' },
   program: { test: /^[a-z][a-z0-9._-]{0,62}$/, words: 'a-z, then a-z 0-9 . _ -' },
-  image: { test: /^[a-z0-9][a-z0-9._/:@-]{0,199}$/, words: 'a-z 0-9 . _ / : @ -' },
+  image: { test: /^[a-z0-9][A-Za-z0-9._/:@-]{0,199}$/, words: 'letters, 0-9 . _ / : @ -' },
   fileName: { test: /^[a-z0-9][a-z0-9._-]{0,62}$/, words: 'a-z 0-9, then a-z 0-9 . _ -' },
   hostName: { test: /^[a-z0-9][a-z0-9.-]{0,99}$/, words: 'a-z 0-9, then a-z 0-9 . -' },
   httpPath: { test: /^\/[\w./-]{0,99}$/, words: '/, then letters, digits and . / - _' },

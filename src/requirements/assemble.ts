@@ -12,7 +12,7 @@ export interface Answer {
   readonly origin: Origin;
 }
 
-/** By key: `name`, `needs`, those of {@link fields}, `options.<need>.<key>`, `slo`, `faults`. */
+/** By key: `name`, `needs`, those of {@link fields}, `options.<need>.<key>`, `slo`, `faults`, `images`. */
 export type Answers = ReadonlyMap<string, Answer>;
 
 export interface Problem {
@@ -108,6 +108,7 @@ export function requirementsOf(answers: Answers, catalogue: Catalogue): Requirem
     operations: { effort: value('operations.effort') },
     options: optionsOf(answers, needs, catalogue),
     slo: (answers.get('slo')?.value ?? {}) as Requirements['slo'],
+    ...imagesOf(answers),
     ...faultsOf(answers),
   };
 }
@@ -128,4 +129,9 @@ function optionsOf(answers: Answers, needs: readonly string[], catalogue: Catalo
       ),
     ]),
   );
+}
+
+function imagesOf(answers: Answers): Pick<Requirements, 'images'> {
+  const images = answers.get('images')?.value as Requirements['images'];
+  return images === undefined || Object.keys(images).length === 0 ? {} : { images };
 }

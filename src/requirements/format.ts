@@ -47,6 +47,13 @@ export function formatRequirements(requirements: Requirements, catalogue: Catalo
     '',
     `# More objectives in k6's form, e.g. http_req_duration{operation:read}: ["p(95)<20"]`,
     Object.keys(requirements.slo).length === 0 ? 'slo: {}' : stringify({ slo: requirements.slo }, style).trimEnd(),
+    ...(requirements.images === undefined
+      ? []
+      : [
+          '',
+          '# On Kubernetes: other images than the usual ones, by engine or bundle',
+          stringify({ images: requirements.images }, style).trimEnd(),
+        ]),
     ...(requirements.faults === undefined
       ? []
       : [

@@ -55,9 +55,11 @@ function readTop(reading: Reading, entries: readonly Entry[]): void {
     else if (entry.key === 'name') readChecked(reading, entry, nameProblem);
     else if (entry.key === 'needs') readChecked(reading, entry, (needs) => needsProblem(needs, reading.catalogue));
     else if (entry.key === 'slo') readChecked(reading, entry, sloProblem);
+    else if (entry.key === 'images') readChecked(reading, entry, imagesProblem);
     else if (entry.key === 'faults') readList(reading, entry);
     else if (sections.includes(entry.key)) readSection(reading, entry, entry.key);
-    else addUnknown(reading, entry, entry.key, ['schemaVersion', 'name', 'needs', 'slo', 'faults', ...sections]);
+    else
+      addUnknown(reading, entry, entry.key, ['schemaVersion', 'name', 'needs', 'slo', 'faults', 'images', ...sections]);
   }
 }
 
@@ -152,6 +154,18 @@ function sloProblem(slo: unknown): string | null {
     if (!plainText(metric) || !/^[a-z]/.test(metric)) return `has ${show(metric)}, which is no metric`;
     if (!Array.isArray(list) || list.length === 0 || !list.every(plainText)) {
       return `has ${show(list)} for ${show(metric)}; it takes a list of thresholds: ["p(99)<50"]`;
+    }
+  }
+  return null;
+}
+
+/** `registry/name:tag` or `registry/name@digest` by program; which programs there are, the plan knows. */
+function imagesProblem(images: unknown): string | null {
+  if (!isPlainObject(images)) return `is ${show(images)}; it takes programs: redis-server: mirror.example.com/redis:7`;
+  for (const [program, image] of Object.entries(images)) {
+    if (!/^[a-z][a-z0-9._-]{0,62}$/.test(program)) return `has ${show(program)}, which is no program`;
+    if (typeof image !== 'string' || !/^[a-z0-9][A-Za-z0-9._/:@-]{0,199}$/.test(image)) {
+      return `has ${show(image)} for ${show(program)}; it takes an image: mirror.example.com/redis:7`;
     }
   }
   return null;

@@ -55,6 +55,8 @@ export interface Requirements {
   readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   /** Further service-level objectives: metric selector → k6 threshold expressions. Judged beside those that follow from the above. */
   readonly slo: Readonly<Record<string, readonly string[]>>;
+  /** On Kubernetes, by engine program or bundle: another image than the usual one (a mirror, a digest). */
+  readonly images?: Readonly<Record<string, string>>;
   /** What a bench breaks unless it is told otherwise, as `--fault` takes it; absent: a kill and a pause. */
   readonly faults?: readonly string[];
 }

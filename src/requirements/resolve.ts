@@ -71,7 +71,7 @@ export function readAnswer(
     const needs = text.split(',').map((need) => need.trim());
     return wellOr(needsProblem(needs, catalogue), needs);
   }
-  if (key === 'slo' || key === 'faults') return { problem: 'is given in dsp.yaml only' };
+  if (['slo', 'faults', 'images'].includes(key)) return { problem: 'is given in dsp.yaml only' };
   const all = allFields(catalogue);
   const field = all.find((candidate) => candidate.key === key);
   if (field === undefined) return { problem: `is no key of dsp.yaml${suggestion(key, settable(all))}` };

@@ -136,7 +136,8 @@ async function withStack<T>(
   const { buildProject } = await import('../build.ts');
   const outputs = [...bundlesOf(plan.topology).map(bundlePath), programPath];
   await buildProject(pathsOf(root), { outputs, signal, report });
-  const given = { ...before?.images, ...options.images };
+  const flags = { ...before?.images, ...options.images };
+  const given = { ...plan.requirements.images, ...flags };
   const images = await provideImages({ ...options, home, project: name, topology: plan.topology, given, ...cluster });
   const backend = chosenBackend(home.root);
   const stackId = stackName(cluster);
@@ -154,7 +155,7 @@ async function withStack<T>(
     const topologySecrets = plan.topology.secrets ?? [];
     const sameStack = before?.stack === stackId ? before.secrets : null;
     const secrets = await readyStackSecrets(stack, name, topologySecrets, sameStack, options.clock.nowMs());
-    const known = { name, secrets, ...cluster, stack: stackId, backend, requirementsDigest, images: given };
+    const known = { name, secrets, ...cluster, stack: stackId, backend, requirementsDigest, images: flags };
     return work({ home, cluster, stack, record: { schemaVersion: 1, ...known, settled: false } });
   });
 }

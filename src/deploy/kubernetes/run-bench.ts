@@ -49,7 +49,7 @@ export async function runInCluster(run: BenchRun): Promise<string> {
 async function removeBench({ context, namespace, name }: DeploymentRecord): Promise<void> {
   const kinds = 'job,networkpolicy,rolebinding,role,serviceaccount,secret';
   const args = ['--namespace', namespace, 'delete', kinds, '--selector', `dsp/bench-of=${name}`, '--wait'];
-  await kubectl(context, [...args, '--cascade', 'foreground', '--ignore-not-found'], { timeoutMs: 180_000 });
+  await kubectl(context, [...args, '--cascade=foreground', '--ignore-not-found'], { timeoutMs: 180_000 });
 }
 
 async function awaitPod(record: DeploymentRecord, signal: AbortSignal): Promise<string> {
@@ -73,11 +73,16 @@ async function follow({ record, signal, onLine }: BenchRun, pod: string): Promis
   for (let attempt = 0; attempt < 20; attempt++) {
     const options = { cancelSignal: signal, reject: false, stdin: 'ignore', stderr: 'ignore' } as const;
     let seen = 0;
-    for await (const line of execa('kubectl', [...where, 'logs', pod, '--follow'], options).iterable()) {
+    const following = execa('kubectl', [...where, 'logs', pod, '--follow'], options);
+    for await (const line of following.iterable()) {
       if (++seen <= from) continue;
       from = seen;
       const finished = finishedOf(String(line));
-      if (finished !== null) return finished;
+      if (finished !== null) {
+        // The pod stays until its report is fetched, and its log would be followed for as long.
+        following.kill();
+        return finished;
+      }
       last.push(String(line));
       if (last.length > 20) last.shift();
       onLine(String(line));

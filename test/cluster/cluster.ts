@@ -1,0 +1,121 @@
+/** A real cluster for tests, its images, and dsp as its user runs it there. */
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { withBenchContext } from '../../src/deploy/kubernetes/bench-image.ts';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+/** `<loader> add <tag> <folder>` builds a folder's Dockerfile and gives the image to the cluster. */
+const loader = process.env.DSP_CLUSTER_IMAGES;
+const attempt = `${process.pid}`;
+
+/** Why the tests cannot run; null when they can. */
+export const absent: string | null = reasonOfAbsence();
+
+function reasonOfAbsence(): string | null {
+  if (loader === undefined) return 'DSP_CLUSTER_IMAGES names no command that gives images to a cluster';
+  try {
+    execFileSync('kubectl', ['get', '--raw', '/readyz', '--request-timeout', '5s'], { stdio: 'ignore' });
+    execFileSync('pulumi', ['version'], { stdio: 'ignore' });
+    return null;
+  } catch {
+    return 'no cluster answers to kubectl, or there is no pulumi';
+  }
+}
+
+export async function kubectl(...args: string[]): Promise<string> {
+  const { stdout } = await execa('kubectl', args, { stdin: 'ignore', timeout: 120_000 });
+  return stdout;
+}
+
+export async function kubectlJson<T>(...args: string[]): Promise<T> {
+  return JSON.parse(await kubectl(...args, '--output', 'json')) as T;
+}
+
+export interface Ran {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** `dsp` with the environment of the tests. */
+export async function dsp(cwd: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  const ran = await execa(process.execPath, [join(repository, 'bin', 'dsp.js'), ...args], {
+    cwd,
+    env,
+    reject: false,
+    stdin: 'ignore',
+    timeout: 420_000,
+  });
+  return { exitCode: ran.exitCode ?? -1, out: ran.stdout, err: ran.stderr };
+}
+
+/** A project of `requirements` in a folder of its own, built; with the flags that name its images in the cluster. */
+export async function makeProject(
+  requirements: string,
+  flags: readonly string[] = [],
+): Promise<{ readonly project: string; readonly images: readonly string[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'dsp-cluster-'));
+  const project = join(folder, 'project');
+  const made = await dsp(folder, ['new', project, '--answers', requirements, '--yes', ...flags]);
+  if (made.exitCode !== 0) throw new Error(made.err);
+  await execa('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], { cwd: project });
+  await execa('npm', ['run', 'build'], { cwd: project });
+  const images: string[] = ['--image', 'redis-server=redis:7.0'];
+  for (const bundle of readdirSync(join(project, 'docker'))) {
+    const context = mkdtempSync(join(folder, 'image-'));
+    mkdirSync(join(context, 'dist'));
+    cpSync(join(project, 'dist', `${bundle}.mjs`), join(context, 'dist', `${bundle}.mjs`));
+    cpSync(join(project, 'docker', bundle, 'Dockerfile'), join(context, 'Dockerfile'));
+    images.push('--image', `${bundle}=${await load(bundle, context)}`);
+  }
+  return { project, images };
+}
+
+export function removeProject(project: string): void {
+  rmSync(join(project, '..'), { recursive: true, force: true });
+}
+
+/** The image of this dsp for a bench. */
+export async function benchImage(): Promise<string> {
+  return withBenchContext(new AbortController().signal, (folder) => load('bench', folder));
+}
+
+async function load(name: string, folder: string): Promise<string> {
+  const image = `dsp-test/${name}:${attempt}`;
+  await execa(loader ?? '', ['add', `docker.io/${image}`, folder]);
+  return image;
+}
+
+/**
+ * Deletes what a failed test left of the namespace, and makes its volumes available again: the cluster keeps what was in
+ * them until somebody says that it may go.
+ */
+export async function sweep(namespace: string): Promise<void> {
+  await kubectl('delete', 'namespace', namespace, '--ignore-not-found', '--wait');
+  interface Volume {
+    readonly metadata: { readonly name: string };
+    readonly spec: {
+      readonly hostPath?: { readonly path: string };
+      readonly claimRef?: { readonly namespace: string };
+    };
+  }
+  const { items } = await kubectlJson<{ items: readonly Volume[] }>('get', 'persistentvolumes');
+  for (const { metadata, spec } of items) {
+    if (spec.claimRef?.namespace !== namespace) continue;
+    const path = spec.hostPath?.path;
+    if (path !== undefined && existsSync(path)) {
+      for (const entry of readdirSync(path)) rmSync(join(path, entry), { recursive: true, force: true });
+    }
+    const release = '[{"op":"remove","path":"/spec/claimRef"}]';
+    await kubectl('patch', 'persistentvolume', metadata.name, '--type', 'json', '--patch', release);
+  }
+}
+
+export function write(path: string, text: string): void {
+  writeFileSync(path, text);
+}

@@ -1,0 +1,182 @@
+/** The example on a real cluster from its first deployment to nothing left, as its user sees it. */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { absent, benchImage, dsp, kubectl, kubectlJson, makeProject, removeProject, sweep, write } from './cluster.ts';
+
+const namespace = `dsp-test-${process.pid}`;
+const inNamespace = ['--namespace', namespace];
+const requirements = fileURLToPath(new URL('dsp.yaml', import.meta.url));
+const stored = 200;
+let project = '';
+let images: readonly string[] = [];
+
+const deployArgs = () => ['deploy', '--target', 'kubernetes', '--namespace', namespace, '--overcommit', '20', '--json'];
+
+interface Labelled {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+}
+
+/** What redis-cli says in a pod; as nobody unless a user is named. */
+async function redis(pod: string, script: string): Promise<string> {
+  return kubectl(...inNamespace, 'exec', pod, '--container', 'main', '--', 'sh', '-c', script);
+}
+
+/** A script's start: redis-cli as the store's own service, in this pod. */
+async function asService(): Promise<string> {
+  const found = await kubectlJson<{ data: { password: string } }>(...inNamespace, 'get', 'secret', 'store-service');
+  const password = Buffer.from(found.data.password, 'base64').toString();
+  return `export REDISCLI_AUTH=${password}; cli() { redis-cli -c --no-auth-warning --user service -h $DSP_POD_IP "$@"; }`;
+}
+
+function everyFile(folder: string): readonly string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? everyFile(path) : [path];
+  });
+}
+
+describe.skipIf(absent !== null)(`the example on a cluster${absent === null ? '' : ` (skipped: ${absent})`}`, () => {
+  beforeAll(async () => {
+    ({ project, images } = await makeProject(requirements));
+  }, 300_000);
+
+  afterAll(async () => {
+    await sweep(namespace);
+    removeProject(project);
+  }, 180_000);
+
+  it('is deployed whole by one command, in a namespace that admits restricted pods only', async () => {
+    const { exitCode, out, err } = await dsp(project, [...deployArgs(), ...images]);
+    expect(err).not.toContain('error:');
+    expect(exitCode).toBe(0);
+    const document = JSON.parse(out);
+    expect(document).toMatchObject({ schemaVersion: 1, target: 'kubernetes', namespace, unchanged: 0 });
+    expect(document.endpoints).toEqual({
+      store: `http://store-api.${namespace}.svc:8080`,
+      limiter: `http://limiter-api.${namespace}.svc:8080`,
+    });
+    const { metadata } = await kubectlJson<Labelled>('get', 'namespace', namespace);
+    expect(metadata.labels['pod-security.kubernetes.io/enforce']).toBe('restricted');
+    const status = await dsp(project, ['status', '--json']);
+    expect(status.exitCode).toBe(0);
+    const { pods } = JSON.parse(status.out) as { pods: { ready: boolean; set: string }[] };
+    expect(pods.every(({ ready }) => ready)).toBe(true);
+    const plan = JSON.parse(readFileSync(join(project, 'plan.json'), 'utf8'));
+    const planned = plan.topology.processSets.reduce((sum: number, set: { replicas: number }) => sum + set.replicas, 0);
+    expect(pods).toHaveLength(planned);
+  });
+
+  it('has no secret in clear anywhere but in the cluster’s Secrets', async () => {
+    const { items } = await kubectlJson<{ items: { data?: Record<string, string> }[] }>(
+      ...[...inNamespace, 'get', 'secrets', '--selector', 'app.kubernetes.io/part-of=clustered'],
+    );
+    const texts = items.flatMap(({ data = {} }) =>
+      data.password ? [Buffer.from(data.password, 'base64').toString()] : [],
+    );
+    expect(texts.length).toBeGreaterThan(3);
+    const said = await dsp(project, ['logs', '--lines', '500']);
+    const files = everyFile(join(project, '.dsp')).concat(
+      readdirSync(project).flatMap((name) => (name.startsWith('Pulumi.') ? [join(project, name)] : [])),
+    );
+    const clear = files.filter((path) => texts.some((text) => readFileSync(path).includes(text)));
+    expect(clear).toEqual([]);
+    expect(texts.filter((text) => said.out.includes(text))).toEqual([]);
+    // They are there, encrypted: the search would have found them.
+    expect(files.some((path) => readFileSync(path).includes('ciphertext'))).toBe(true);
+    expect(statSync(join(project, '.dsp', 'kubernetes', 'passphrase')).mode & 0o077).toBe(0);
+  });
+
+  it('changes nothing when nothing changed', async () => {
+    const startedMs = performance.now();
+    const { exitCode, out } = await dsp(project, deployArgs());
+    console.log(`a deployment without change: ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ changes: [] });
+    expect(JSON.parse(out).unchanged).toBeGreaterThan(20);
+  });
+
+  it('holds its promises while a primary’s pod is killed', async () => {
+    const flags = ['--duration', '5', '--warmup', '2', '--seed', '11', '--fault', 'kill:store.primary', '--json'];
+    const { exitCode, out, err } = await dsp(project, ['bench', '--image', `bench=${await benchImage()}`, ...flags]);
+    expect(err).not.toContain('error:');
+    const report = JSON.parse(out);
+    expect(report).toMatchObject({ target: 'kubernetes', scale: 1, seed: 11 });
+    expect(report.faults).toEqual([expect.objectContaining({ kind: 'kill', set: 'store-redis', hit: true })]);
+    expect(report.faults[0].witness).toMatch(/^pod store-redis-\d+ \([0-9a-f-]+\) gone after \d+ ms; /);
+    const broken = report.invariants.filter(({ violations }: { violations: number }) => violations > 0);
+    expect(broken).toEqual([]);
+    expect(report.invariants.length).toBeGreaterThan(5);
+    // A machine that is busy with something else makes a run invalid, which is no failure of the system.
+    expect([0, 98]).toContain(exitCode);
+    expect(
+      await kubectl(...inNamespace, 'get', 'jobs,roles,secrets', '--selector', 'dsp/bench-of', '--output', 'name'),
+    ).toBe('');
+  });
+
+  it('finds itself again when every store starts anew with another address', async () => {
+    await kubectl(
+      ...inNamespace,
+      'delete',
+      'pods',
+      '--selector',
+      'app.kubernetes.io/name=store-redis',
+      '--grace-period=1',
+    );
+    const healthy = async () => {
+      const service = await asService();
+      const said = await redis('store-redis-0', `${service}; cli cluster slots >/dev/null && cli set probe ok`).catch(
+        () => '',
+      );
+      return said.includes('OK');
+    };
+    await expect.poll(healthy, { timeout: 90_000, interval: 1000 }).toBe(true);
+  });
+
+  it('scales out without loss, after a preview that changed nothing', async () => {
+    const service = await asService();
+    const writes = `i=0; while [ $i -lt ${stored} ]; do echo "set item:k$i v$i"; i=$((i+1)); done | cli | grep -c OK`;
+    const written = async () => (await redis('store-redis-0', `${service}; ${writes}`).catch(() => '')).trim();
+    await expect.poll(written, { timeout: 60_000, interval: 2000 }).toBe(`${stored}`);
+    const path = join(project, 'dsp.yaml');
+    write(path, readFileSync(path, 'utf8').replace(/totalMiB: .*/, 'totalMiB: 4096'));
+    expect((await dsp(project, ['plan', '--write'])).exitCode).toBe(0);
+    const preview = await dsp(project, [...deployArgs(), '--preview']);
+    expect(JSON.parse(preview.out)).toMatchObject({ preview: true });
+    expect(JSON.parse(preview.out).changes).toContainEqual(
+      expect.objectContaining({ operation: 'update', resource: 'StatefulSet store-redis' }),
+    );
+    const before = await replicas();
+    expect((await dsp(project, deployArgs())).exitCode).toBe(0);
+    expect(await replicas()).toBeGreaterThan(before);
+    const reads = `i=0; while [ $i -lt ${stored} ]; do echo "get item:k$i"; i=$((i+1)); done | cli | grep -c '^v'`;
+    expect((await redis(`store-redis-${before}`, `${service}; ${reads}`)).trim()).toBe(`${stored}`);
+  });
+
+  async function replicas(): Promise<number> {
+    return Number(
+      await kubectl(...inNamespace, 'get', 'statefulset/store-redis', '--output', 'jsonpath={.spec.replicas}'),
+    );
+  }
+
+  it('is destroyed to nothing', async () => {
+    const { exitCode, err } = await dsp(project, ['destroy']);
+    expect(err).toMatch(/deleted \d+ resources/);
+    expect(exitCode).toBe(0);
+    expect(await kubectl('get', 'namespace', namespace, '--ignore-not-found')).toBe('');
+    const left = await kubectl(
+      'get',
+      'all,pvc,secrets,configmaps,networkpolicies,pdb',
+      '--all-namespaces',
+      '--output',
+      'name',
+      '--selector',
+      'app.kubernetes.io/part-of=clustered',
+    );
+    expect(left).toBe('');
+    expect((await dsp(project, ['status'])).exitCode).toBe(1);
+    expect((await dsp(project, ['destroy'])).exitCode).toBe(0);
+  });
+});

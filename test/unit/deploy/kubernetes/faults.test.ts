@@ -1,0 +1,101 @@
+import { expect, it } from 'vitest';
+import type { Clock } from '../../../../src/clock.ts';
+import type { Instance } from '../../../../src/deploy/deployment.ts';
+import { podFaults } from '../../../../src/deploy/kubernetes/faults.ts';
+import type { Answer, Api } from '../../../../src/deploy/kubernetes/in-cluster.ts';
+
+const instances: readonly Instance[] = [0, 1].map((ordinal) => ({
+  id: `store-redis-${ordinal}`,
+  set: 'store-redis',
+  part: 'store',
+  ordinal,
+  kind: 'engine' as const,
+  host: `store-redis-${ordinal}.store-redis.n.svc`,
+  ports: { redis: 6379 },
+  logPath: '',
+}));
+
+/** Time that passes as it is slept through. */
+function fakeClock(): Clock {
+  let nowMs = 0;
+  return {
+    nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
+    sleep: async (ms: number) => {
+      nowMs += ms;
+    },
+  } as Clock;
+}
+
+/** A namespace whose stateful set makes a deleted pod anew after `backMs`, or never lets it go. */
+class FakeApi implements Api {
+  readonly namespace = 'n';
+  readonly uids = new Map(instances.map(({ id }) => [id, `${id}-first`]));
+  readonly patches: string[] = [];
+  log = '';
+  lets = true;
+
+  async call(method: 'GET' | 'DELETE' | 'PATCH', path: string, body?: unknown): Promise<Answer> {
+    const name = /^pods\/(?<name>[^/?]+)/.exec(path)?.groups?.name;
+    if (method === 'DELETE' && name) {
+      const { preconditions } = body as { preconditions: { uid: string } };
+      if (preconditions.uid !== this.uids.get(name)) return { status: 409, text: '{"message":"another pod"}' };
+      if (this.lets) this.uids.set(name, `${name}-second`);
+      return { status: 200, text: '{}' };
+    }
+    if (method === 'PATCH') {
+      this.patches.push(JSON.stringify(body));
+      return { status: 200, text: '{}' };
+    }
+    if (path.includes('/log')) return { status: 200, text: this.log };
+    const pods = [...this.uids].map(([pod, uid]) => ({
+      metadata: { name: pod, uid },
+      spec: { containers: [{ name: 'main', image: 'redis:7', command: ['redis-server'] }] },
+      status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+    }));
+    const found = pods.find(({ metadata }) => metadata.name === name);
+    return { status: 200, text: JSON.stringify(name ? found : { items: pods }) };
+  }
+}
+
+it('a kill hits when the pod of that identity is gone, and is over when another is ready', async () => {
+  const faults = podFaults(new FakeApi(), instances, fakeClock());
+  const hit = await faults.kill('store-redis-1');
+  expect(hit).toEqual({
+    hit: true,
+    seen: expect.stringMatching(/^pod store-redis-1 \(store-redis-1-first\) gone after/),
+  });
+  expect(await faults.restart('store-redis-1')).toMatchObject({ hit: true });
+});
+
+it('a kill that the cluster does not carry out did not hit', async () => {
+  const api = new FakeApi();
+  api.lets = false;
+  const faults = podFaults(api, instances, fakeClock());
+  expect(await faults.kill('store-redis-0')).toMatchObject({
+    hit: false,
+    seen: expect.stringContaining('still there'),
+  });
+  // Nor is it back: the old one is no new one.
+  expect(await faults.restart('store-redis-0')).toMatchObject({ hit: false });
+});
+
+it('a pause hits when the kernel shows the process stopped', async () => {
+  const api = new FakeApi();
+  const faults = podFaults(api, instances, fakeClock());
+  api.log = 'pid 7 T\n';
+  expect(await faults.pause('store-redis-0')).toMatchObject({ hit: true, seen: expect.stringContaining('pid 7') });
+  expect(api.patches[0]).toContain('kill -STOP');
+  expect(api.patches[0]).toContain('"drop":["ALL"]');
+  api.log = 'pid 7 S';
+  expect(await faults.resume('store-redis-0')).toMatchObject({ hit: true });
+});
+
+it.each(['pid 7 S', 'no process of redis-server', ''])(
+  'a pause after which the process says %o did not hit',
+  async (log) => {
+    const api = new FakeApi();
+    api.log = log;
+    expect(await podFaults(api, instances, fakeClock()).pause('store-redis-0')).toMatchObject({ hit: false });
+  },
+);
