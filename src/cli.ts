@@ -189,6 +189,8 @@ function addBench(program: Command, project: Project, run: Run): void {
     .option('--no-faults', 'load only')
     .option('--rate <factor>', 'multiply the planned rates', parsePositive)
     .option('--workers <count>', 'generator threads', parseCount)
+    .option('--find-capacity', 'search the highest rate that meets every objective, and compare it with the prediction')
+    .option('--calibrate', 'measure service times on this machine into measured.json, for dsp plan')
     .option('--smoke', 'below scale 1, let a run without violation exit 0', false)
     .addOption(target())
     .addOption(new Option('--image <bench=ref>', 'kubernetes: image of dsp (default: built here)').argParser(collect))

@@ -61,6 +61,13 @@ export const catalogue = {
     mend: () => 'write it again with `dsp plan --write`',
   }),
 
+  'measured.unreadable': entry<{ problem: string }>({
+    exitCode: 1,
+    meaning: 'measured.json is malformed, or of another version.',
+    what: ({ problem }) => `the measured service times cannot be read: ${problem}`,
+    mend: () => 'measure them again with `dsp bench --calibrate`, or delete the file to plan without them',
+  }),
+
   // project: src/project
   'project.not-empty': entry<{ dir: string; found: string }>({
     exitCode: 2,
@@ -331,6 +338,12 @@ export const catalogue = {
     what: ({ given, known }) =>
       `${JSON.stringify(given)} is no fault; it is <kind>:<part>.<role>, here one of ${known.join(', ')}`,
     mend: ({ nearest, known }) => `give --fault ${nearest ?? known[0] ?? 'kill:<part>.<role>'}`,
+  }),
+  'bench.nothing-measured': entry<{ why: string }>({
+    exitCode: 98,
+    meaning: 'A calibration saw too few windows that tell anything.',
+    what: ({ why }) => `no service time could be measured: ${why}`,
+    mend: () => 'run `dsp bench --calibrate` again when the machine is quieter',
   }),
   'bench.fault-parameter': entry<{ given: string; problem: string }>({
     exitCode: 2,

@@ -16,6 +16,9 @@ export type Source = 'prior' | 'published' | 'measured';
 
 export interface ServiceTime {
   readonly meanUs: number;
+  /** Where the mean surely lies: a confidence interval of 95 % where it was measured; absent: by its source. */
+  readonly lowUs?: number;
+  readonly highUs?: number;
   /** Squared coefficient of variation of the service time: 1 exponential, 0 constant. */
   readonly scv: number;
   readonly source: Source;
@@ -98,6 +101,8 @@ export interface Excuse {
   /** The resource or requirement that it broke on. */
   readonly bottleneck: string;
   readonly numbers: Readonly<Record<string, number>>;
+  /** Of the worlds that unsure answers leave open, those in which it was rejected for this; absent: there is but one. */
+  readonly worlds?: { readonly rejectedIn: number; readonly of: number };
   /** The requirement (dsp.yaml key) to relax, and the value from which on it fits, where that is known. */
   readonly relax?: { readonly key: string; readonly to: Json };
 }
@@ -152,6 +157,34 @@ export interface Sized<S extends Json> {
 export interface Unsized {
   readonly kind: 'unsized';
   readonly rejected: readonly [Excuse, ...Excuse[]];
+}
+
+/**
+ * CPU that a part's processes take for its load: by it a machine's capacity is predicted, and service times are told
+ * apart when they are measured.
+ */
+export interface Work {
+  /** A name of {@link Pattern.serviceTimes}. */
+  readonly time: string;
+  /** The process set that does it, and of its instances those that have this role now (see FaultTarget); absent: all. */
+  readonly set: string;
+  readonly role?: string;
+  /** Of those, as the sizing has them. */
+  readonly instances: number;
+  /** Service times a second, all of them together. */
+  readonly visitsPerSecond: number;
+  /** CPU beside the visits, e.g. for the bytes of values: µs a second. */
+  readonly extraUsPerSecond: number;
+  /** The share of it on the busiest instance. */
+  readonly busiestShare: number;
+}
+
+/** What a part is asked for in some moment, at the deployment's scale. */
+export interface WorkLoad {
+  /** Its own operations per second, by operation. */
+  readonly offered: Readonly<Record<string, number>>;
+  /** Of other parts, their rates as they are in that moment. */
+  readonly demands: readonly Demand[];
 }
 
 /** How a consumer reaches a provider: environment for the consumer's processes, by the capability's convention in kit. */
@@ -244,6 +277,10 @@ export interface Pattern<S extends Json = Json> {
     readonly construct: string;
     readonly args: Readonly<Record<string, Json>>;
   };
+  /** Service times by name, as they are taken where nobody has measured them. */
+  readonly serviceTimes: Readonly<Record<string, ServiceTime>>;
+  /** Each set's work for that load; `part.sizing` is that of the deployment. */
+  work(part: PartContext<S>, load: WorkLoad): readonly Work[];
   /** Rates that the bench offers to the part, per second at peak, by operation; at scale 1. */
   offeredLoad(part: PartContext<S>): Readonly<Record<string, number>>;
   /** Modules relative to templates/<pattern>/ (without extension), loaded only by the bench. */

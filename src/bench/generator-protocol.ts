@@ -20,6 +20,8 @@ export interface GeneratorPart {
   readonly context: Omit<WorkloadContext, 'workerIndex' | 'workerCount'>;
   /** The control runs in these phases only and leaves no history; absent: in all. */
   readonly controlIn?: readonly Phase[];
+  /** Neither fills the part nor reads it back: for a short window after a run that filled it, with the same seed. */
+  readonly loadOnly?: true;
 }
 
 export interface GeneratorConfig {

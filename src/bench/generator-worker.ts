@@ -13,6 +13,7 @@ import type { Workload, WorkloadContext } from './workload.ts';
 interface LoadedPart extends DrivenPart {
   readonly workload: Workload;
   readonly context: WorkloadContext;
+  readonly loadOnly: boolean;
 }
 
 const reportEveryMs = 250;
@@ -41,6 +42,7 @@ async function loadPart(config: GeneratorConfig, part: GeneratorPart, index: num
     random,
     controlIn: part.controlIn ?? null,
     inHistory: part.controlIn === undefined,
+    loadOnly: part.loadOnly === true,
   };
 }
 
@@ -54,7 +56,7 @@ async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<Fr
   let lastFailure = '';
   await Promise.all(
     parts.map(async (part) => {
-      const requests = part.workload.prepare?.(part.context) ?? [];
+      const requests = part.loadOnly ? [] : (part.workload.prepare?.(part.context) ?? []);
       const failures = await driver.sendAll(part, requests, 'prepare');
       failed += failures;
       if (failures > 0) lastFailure = `${failures} of ${requests.length} requests to ${part.context.part}`;
@@ -66,7 +68,7 @@ async function prepare(driver: Driver, parts: readonly LoadedPart[]): Promise<Fr
 async function readBack(driver: Driver, recorder: Recorder, parts: readonly LoadedPart[]): Promise<void> {
   await Promise.all(
     parts
-      .filter((part) => part.controlIn === null)
+      .filter((part) => part.controlIn === null && !part.loadOnly)
       .map((part) =>
         driver.sendAll(part, part.workload.finalReads(part.context, recorder.keysOf(part.index)), 'final'),
       ),

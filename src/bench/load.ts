@@ -93,6 +93,8 @@ class LoadRun {
   readonly #faults: FaultRecord[] = [];
   readonly #threads: readonly GeneratorThread[];
   readonly #aborted: Promise<never>;
+  /** Its signal outlives the run: a search makes many. */
+  readonly #ended = new AbortController();
   #threadNumbers: readonly (number | null)[] = [];
   #startMs = 0;
   #lastFailureMs = 0;
@@ -106,7 +108,7 @@ class LoadRun {
     this.#aborted = new Promise((_, reject) => {
       const abort = () => reject(deps.signal.reason);
       if (deps.signal.aborted) abort();
-      else deps.signal.addEventListener('abort', abort, { once: true });
+      else deps.signal.addEventListener('abort', abort, { once: true, signal: this.#ended.signal });
     });
     this.#aborted.catch(() => {});
     const { parts, arrivals, shape = steadyShape, seed, workers, timeoutMs, maxConnections, warmupMs: leadMs } = plan;
@@ -150,6 +152,7 @@ class LoadRun {
   }
 
   async stop(): Promise<void> {
+    this.#ended.abort();
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 

@@ -44,7 +44,7 @@ export function machineTicks(stat: string): Pick<CpuSample, 'totalTicks' | 'busy
   return { totalTicks, busyTicks: totalTicks - (fields[3] ?? 0) - (fields[4] ?? 0) };
 }
 
-function processTicks(pid: string): number {
+export function processTicks(pid: string): number {
   try {
     // The name in brackets may hold anything; user and system time are the 14th and 15th field.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')

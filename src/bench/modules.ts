@@ -1,17 +1,28 @@
-/** Where a pattern's workload and invariants are, whether this code runs compiled or from source. */
+/**
+ * Where modules are that are found by name: a pattern's workload and invariants, and what threads start from. They are
+ * files of their own whether this code runs from source, compiled, or bundled into the command.
+ */
 
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Invariants } from '../checkers/invariant.ts';
+import { packageRoot } from '../package-root.ts';
 
-const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+const fromSource = import.meta.url.endsWith('.ts');
 
 /** `file:` URL of a module of a pattern, given without its extension. */
 export function patternModuleUrl(patternId: string, module: string): string {
-  return new URL(`../../templates/${patternId}/${module}${extension}`, import.meta.url).href;
+  return moduleUrl(`templates/${patternId}/${module}`).href;
 }
 
 /** `file:` URL of a module of the bench that a thread starts from. */
 export function benchModuleUrl(name: string): URL {
-  return new URL(`./${name}${extension}`, import.meta.url);
+  return moduleUrl(`src/bench/${name}`);
+}
+
+function moduleUrl(path: string): URL {
+  const file = fromSource ? `${path}.ts` : `dist/${path}.js`;
+  return pathToFileURL(join(packageRoot(), file));
 }
 
 /** The default export of a pattern's invariants module. */

@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import type { CapacityReport } from './find-capacity.ts';
 import type { LoadFigures, Report } from './report.ts';
+import { capacityLines, stepHeadings, stepRow } from './report-capacity.ts';
 import { chartFunctions } from './report-charts.ts';
 import { numberText, percent, printable, scaleLine, verdictWords } from './report-words.ts';
 
@@ -48,6 +50,7 @@ export function renderHtml(report: Report): string {
 function body(report: Report): readonly string[] {
   return [
     heading(report),
+    ...(report.capacity === undefined ? [] : [section('Capacity', capacityTable(report.capacity))]),
     section('Checks', checksTable(report)),
     section('Invariants', invariantsTable(report)),
     section('Faults', faultsTable(report)),
@@ -85,6 +88,12 @@ function checksTable({ checks }: Report): string {
     escapeHtml(check.note),
   ]);
   return table(['check', 'from', 'verdict', '#measured', '#bound', 'note'], rows);
+}
+
+function capacityTable(capacity: CapacityReport): string {
+  const lines = capacityLines(capacity).map((line) => `<li>${escapeHtml(line)}</li>`);
+  const rows = capacity.steps.map((step) => stepRow(step).map(escapeHtml));
+  return `<ul>${lines.join('')}</ul>${table(stepHeadings, rows)}`;
 }
 
 function invariantsTable({ invariants }: Report): string {

@@ -1,6 +1,7 @@
 /** The report as Markdown, short enough for a pull request's comment. */
 
 import type { Report } from './report.ts';
+import { capacityLines } from './report-capacity.ts';
 import { numberText, printable, resultRows, scaleLine, verdictWords } from './report-words.ts';
 
 export function renderSummary(report: Report): string {
@@ -12,6 +13,7 @@ export function renderSummary(report: Report): string {
     '',
     ...report.reasons.map((reason) => `- ${cell(reason)}`),
     ...(report.reasons.length > 0 ? [''] : []),
+    ...(report.capacity === undefined ? [] : [...capacityLines(report.capacity).map((line) => `- ${cell(line)}`), '']),
     '| result | check | measured |',
     '|---|---|---|',
     ...resultRows(report).map((row) => `| ${row.map(cell).join(' | ')} |`),

@@ -2,6 +2,7 @@
 
 import type { Phase } from '../checkers/history.ts';
 import type { FaultWindow, InvariantResult } from '../checkers/invariant.ts';
+import type { CapacityReport } from './find-capacity.ts';
 
 /** Exit codes: pass 0, fail 99, inconclusive and invalid 98. */
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
@@ -81,6 +82,8 @@ export interface Report {
   readonly invariants: readonly (InvariantResult & { readonly part: string })[];
   readonly faults: readonly FaultRecord[];
   readonly figures: readonly LoadFigures[];
+  /** Of a search for the machine's capacity. */
+  readonly capacity?: CapacityReport;
   /** Per part, per second of the run: for the charts. */
   readonly series: readonly {
     readonly part: string;

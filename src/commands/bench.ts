@@ -7,10 +7,11 @@ import { catalogue } from '../../templates/index.ts';
 import { bench } from '../bench/bench.ts';
 import type { Benched } from '../bench/conclude.ts';
 import { drawSchedules, knownFaults } from '../bench/faults.ts';
-import type { BenchSettings } from '../bench/input.ts';
+import type { BenchInput, BenchSettings } from '../bench/input.ts';
 import { sampleCpu } from '../bench/machine-load.ts';
 import type { Arrivals } from '../bench/pacer.ts';
 import { showProgress } from '../bench/progress.ts';
+import { capacityLines } from '../bench/report-capacity.ts';
 import { writeReport } from '../bench/report-files.ts';
 import { resultRows, scaleLine } from '../bench/report-words.ts';
 import { parseRecordedShape, parseShape } from '../bench/shape-text.ts';
@@ -51,6 +52,10 @@ export interface BenchOptions {
   readonly workers?: number;
   /** Multiplies the planned rates. */
   readonly rate?: number;
+  /** Search for the highest rate instead of judging the planned one. */
+  readonly findCapacity?: boolean;
+  /** Measure service times instead of judging. */
+  readonly calibrate?: boolean;
   /** How many phases the seed draws from the faults. */
   readonly draw?: number;
   readonly target?: TargetName;
@@ -69,14 +74,39 @@ export interface Bench {
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
   if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
   const opened = await openBench(options.project);
+  if (options.calibrate === true) {
+    const { runCalibrate } = await import('./bench-capacity.ts');
+    return runCalibrate(inputOf(options.project, opened, settingsOf(options)), options, terminal);
+  }
   const settings = await drawn(settingsOf(options), options, opened);
   const { plan, deployment } = opened;
   terminal.note(`bench of ${plan.requirements.name} at ${scaleLine(deployment.scale)}, seed ${settings.seed}`);
-  const benched = await benchOnce(options.project, opened, settings, terminal);
+  const benched = await (options.findCapacity === true ? searchOnce : benchOnce)(
+    options.project,
+    opened,
+    settings,
+    terminal,
+  );
   const folder = await writeReport(options.project, benched.report);
   if (options.json) terminal.json({ ...benched.report, folder });
   else print(benched, folder, terminal);
   return benched.judgement.exitCode;
+}
+
+async function searchOnce(
+  project: string,
+  opened: Bench,
+  settings: BenchSettings,
+  terminal: Terminal,
+): Promise<Benched> {
+  const { runSearch } = await import('./bench-capacity.ts');
+  const replay = `dsp bench --find-capacity --seed ${settings.seed}`;
+  return runSearch(inputOf(project, opened, { ...settings, replay }), project, terminal);
+}
+
+function inputOf(project: string, { plan, deployment }: Bench, settings: BenchSettings): BenchInput {
+  const access = faultAccess(project, systemClock);
+  return { plan, deployment, access, patternOf, settings, dspVersion: packageVersion() };
 }
 
 /** Throws `bench.no-deployment` when what runs is not the plan's. */
@@ -235,6 +265,7 @@ export function patternOf(id: string): Pattern {
 
 function print({ report, judgement }: Benched, folder: string, terminal: Terminal): void {
   for (const line of alignColumns(resultRows(report))) terminal.out(line);
+  if (report.capacity !== undefined) for (const line of capacityLines(report.capacity)) terminal.out(line);
   terminal.out('');
   const smoke = judgement.exitCode === 0 && report.verdict !== 'pass' ? ' (smoke run: nothing was violated)' : '';
   terminal.out(`${report.verdict}${smoke}`);

@@ -18,6 +18,7 @@ import { systemClock } from '../clock.ts';
 import { atLeast, type Instrumentation } from '../deploy/deployment.ts';
 import { deployLocal } from '../deploy/local/deploy.ts';
 import { writeWhole } from '../deploy/local/registry.ts';
+import { withAccess } from '../deploy/local/secrets.ts';
 import { DspError, type ExitCode } from '../errors.ts';
 import { seededRandom } from '../random.ts';
 import { reachOfPhases } from '../requirements/faults.ts';
@@ -77,7 +78,7 @@ async function runSeed(
 ): Promise<SeedRecord> {
   const { interrupt: signal, note: report } = terminal;
   const how = { clock: systemClock, signal, report, build: false, instrumented };
-  const deployment = await deployLocal(options.project, plan, how);
+  const deployment = withAccess(await deployLocal(options.project, plan, how));
   terminal.note(`seed ${seed}: ${faults.join(', then ') || 'no fault'}`);
   const settings = settingsOf({ ...options, seed, faults: faults.length === 0 ? 'none' : faults });
   const benched = await benchOnce(options.project, { plan, deployment }, settings, terminal);

@@ -8,7 +8,11 @@ import type { Plan } from '../plan/plan.ts';
 /** Throws `plan.unreadable` when the plan's requirements give no plan with this dsp. */
 export function planAtScale(plan: Plan, catalogue: Catalogue, scale: number): Plan {
   if (scale === plan.local.scale) return plan;
-  const rescaled = assemblePlan(plan.requirements, catalogue, { dspVersion: plan.dspVersion, scale });
+  const rescaled = assemblePlan(plan.requirements, catalogue, {
+    dspVersion: plan.dspVersion,
+    scale,
+    ...(plan.measured === undefined ? {} : { measured: plan.measured }),
+  });
   if (isNoPlan(rescaled)) throw new DspError('plan.unreadable', { problem: 'its requirements give no plan any more' });
   return rescaled;
 }

@@ -18,8 +18,9 @@ export async function runStatus(options: StatusOptions, terminal: Terminal): Pro
   const status = await readStatus(options.project, systemClock);
   const healthy = status !== null && isHealthy(status);
   if (options.json) {
-    const { name = null, scale = null, settled = false, instances = [] } = status ?? {};
-    terminal.json({ schemaVersion: 1, deployed: status !== null, healthy, settled, name, scale, instances });
+    const { name = null, scale = null, settled = false, instances = [], certificates = {} } = status ?? {};
+    const deployed = status !== null;
+    terminal.json({ schemaVersion: 1, deployed, healthy, settled, name, scale, instances, certificates });
     return healthy ? 0 : 1;
   }
   if (status === null) {
@@ -27,6 +28,9 @@ export async function runStatus(options: StatusOptions, terminal: Terminal): Pro
     return 1;
   }
   for (const line of table(status.instances)) terminal.out(line);
+  for (const [name, end] of Object.entries(status.certificates)) {
+    terminal.note(`the certificate ${name} ends on ${end.slice(0, 10)}; \`dsp deploy\` renews it in its last 30 days`);
+  }
   if (!healthy) terminal.note('not everything is ready: `dsp deploy` starts what is missing');
   return healthy ? 0 : 1;
 }

@@ -8,6 +8,7 @@ import type { Requirements } from '../requirements/requirements.ts';
 import { type Composed, type Composition, compose, type Sizing, type World } from './compose.ts';
 import { costOf, machineOf } from './cost.ts';
 import { type LocalMachine, localScale } from './local-scale.ts';
+import { composeOverWorlds } from './over-worlds.ts';
 import type { NoPlan, Part, Plan } from './plan.ts';
 import { relaxationsFor } from './relax.ts';
 import { type WiredPart, wire } from './wire.ts';
@@ -38,8 +39,10 @@ export function assemblePlan(
     measured: options.measured ?? {},
   });
   const world = worldOf(requirements);
-  const composed = affordable(world);
-  if (!('rejected' in composed)) return planOf(world, composed, options);
+  const { composed, decisions } = composeOverWorlds(world, affordable);
+  if (!('rejected' in composed)) {
+    return planOf(world, { ...composed, decisions: [...decisions, ...composed.decisions] }, options);
+  }
   const replan = (relaxed: Requirements) => {
     const again = affordable(worldOf(relaxed));
     return 'rejected' in again ? again.rejected : null;
@@ -66,6 +69,22 @@ function repairDecision({ machineUnavailability, machineRepairMs }: Hardware): D
   };
 }
 
+/** Said once for all parts: what was measured holds for the machine that it was measured on. */
+function measuredDecision(used: readonly (readonly [string, ServiceTime])[]): readonly Decision[] {
+  const [first] = used;
+  if (first === undefined) return [];
+  return [
+    {
+      about: 'service times',
+      chosen: used.map(([name]) => name).join(', '),
+      because: `${first[1].citation}; the machines on offer are taken to be as fast`,
+      numbers: Object.fromEntries(used.map(([name, { meanUs }]) => [`${name} µs`, meanUs])),
+      from: ['measured.json'],
+      source: 'measured',
+    },
+  ];
+}
+
 /** The composition, if it costs no more than may be spent. */
 function affordable(world: World): Composed {
   const composed = compose(world);
@@ -80,6 +99,8 @@ function usdOf({ parts }: Composition, hardware: Hardware): number {
 }
 
 function planOf({ requirements, hardware }: World, composed: Composition, options: AssembleOptions): Plan {
+  const known = new Set(composed.parts.flatMap(({ pattern }) => Object.keys(pattern.serviceTimes)));
+  const used = Object.entries(options.measured ?? {}).filter(([name]) => known.has(name));
   const local = localScale(composed.parts, options.scale, options.localMachine ?? referenceLocalMachine);
   const target = wire(
     composed.parts.map((part) => wiredPart(part, part.sized.sizing)),
@@ -109,7 +130,8 @@ function planOf({ requirements, hardware }: World, composed: Composition, option
     },
     tightest: tightestOf(parts.flatMap((part) => part.predictions)),
     local: { ...local, topology: here.topology },
-    decisions: [repairDecision(hardware), ...composed.decisions],
+    decisions: [repairDecision(hardware), ...measuredDecision(used), ...composed.decisions],
+    ...(used.length > 0 ? { measured: Object.fromEntries(used) } : {}),
   };
 }
 

@@ -1,6 +1,17 @@
 /** The Plan: what dsp concludes from requirements. Its file is plan.json: generated, committed, reviewed as a diff. */
 
-import type { Binding, Decision, Demand, Excuse, Guarantees, Json, Machine, Prediction, Topology } from '../pattern.ts';
+import type {
+  Binding,
+  Decision,
+  Demand,
+  Excuse,
+  Guarantees,
+  Json,
+  Machine,
+  Prediction,
+  ServiceTime,
+  Topology,
+} from '../pattern.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 
 export interface Part {
@@ -60,6 +71,8 @@ export interface Plan {
     readonly topology: Topology;
   };
   readonly decisions: readonly Decision[];
+  /** Service times that replaced the patterns' priors, by name; absent: none were measured. */
+  readonly measured?: Readonly<Record<string, ServiceTime>>;
 }
 
 /** A requirement's key, and the value from which on it is met; of an interval, its high bound. */

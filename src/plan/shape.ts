@@ -177,4 +177,5 @@ export const planShape = z.looseObject({
   tightest: prediction.nullable(),
   local: z.looseObject({ scale: z.number().positive().max(1), because: text, topology }),
   decisions: list(decision),
+  measured: z.record(text, z.looseObject({ meanUs: amount, scv: amount, source: text, citation: text })).optional(),
 });

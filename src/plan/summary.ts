@@ -65,9 +65,10 @@ export function predictionWords({ metric, predicted, bound, unit, margin }: Pred
   return `${metric} ${of(predicted)} of ${of(bound)} (margin ${number(margin)}×)`;
 }
 
-export function excuseWords({ option, reason, bottleneck, numbers }: Excuse): string {
+export function excuseWords({ option, reason, bottleneck, numbers, worlds }: Excuse): string {
   const figures = Object.entries(numbers).map(([name, value]) => `${name} ${number(value)}`);
-  return `${option}: ${reason} [${bottleneck}${figures.length > 0 ? `; ${figures.join(', ')}` : ''}]`;
+  const where = worlds === undefined ? '' : `; rejected in ${worlds.rejectedIn} of ${worlds.of} worlds`;
+  return `${option}: ${reason} [${bottleneck}${figures.length > 0 ? `; ${figures.join(', ')}` : ''}${where}]`;
 }
 
 export const scaleWords = (scale: number) => (scale === 1 ? '1' : `1/${number(1 / scale)}`);

@@ -2,7 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { requirementsPath } from './manifest.ts';
+
+/** What makes a folder a project. */
+export const requirementsPath = 'dsp.yaml';
 
 /** Whether `dir` is a project's folder. */
 export function isProject(dir: string): boolean {

@@ -34,10 +34,11 @@ export function renderTemplate(name: string, source: string, values: object): st
 }
 
 function compile(name: string, source: string): HandlebarsTemplateDelegate {
-  const faults = templateFaults(source);
+  const parsed = Handlebars.parse(source);
+  const faults = faultsOf(parsed);
   if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`);
   const known = Object.fromEntries([...Object.keys(encoders), ...blocks].map((helper) => [helper, true]));
-  return engine.compile(source, {
+  return engine.compile(parsed, {
     noEscape: true,
     strict: true,
     preventIndent: true,
@@ -53,8 +54,12 @@ function present(name: string, value: unknown): unknown {
 
 /** What the template does beside encoding values, looping and choosing; empty when nothing. */
 export function templateFaults(source: string): readonly string[] {
+  return faultsOf(Handlebars.parse(source));
+}
+
+function faultsOf(parsed: hbs.AST.Program): readonly string[] {
   const faults: string[] = [];
-  visit(Handlebars.parse(source), faults);
+  visit(parsed, faults);
   return faults;
 }
 

@@ -5,7 +5,6 @@ import type { Manifest, ProjectFile } from './project.ts';
 
 export const manifestPath = '.dsp/manifest.json';
 export const planPath = 'plan.json';
-export const requirementsPath = 'dsp.yaml';
 
 /** Where the pristine output of a generated file is kept. */
 export function basePath(path: string): string {

@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import { DspError } from '../errors.ts';
 import { attempt, textOf, writeTree } from './files.ts';
-import { requirementsPath } from './manifest.ts';
+import { requirementsPath } from './find.ts';
 import { isAlive } from './process.ts';
 import type { ProjectFile } from './project.ts';
 

@@ -1,6 +1,8 @@
 /** Whether dsp.yaml, plan.json and the files of a project belong together: what `deploy` and CI ask first. */
 
 import { join } from 'node:path';
+import { measuredFile, readServiceTimes } from '../capacity/measured.ts';
+import { withSortedKeys } from '../digest.ts';
 import { DspError } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
 import type { Catalogue } from '../pattern.ts';
@@ -66,9 +68,14 @@ async function planDisagreements(root: string, plan: Plan, catalogue: Catalogue)
     return [{ problem: 'dsp.yaml has changed since plan.json was made', mend: writeAgain }];
   }
   // A new version that plans the same is no disagreement.
-  const again = assemblePlan(requirements, catalogue, { dspVersion: plan.dspVersion });
+  const measured = await readServiceTimes(root);
+  const again = assemblePlan(requirements, catalogue, { dspVersion: plan.dspVersion, measured });
   if (isNoPlan(again)) return [{ problem: 'no plan meets dsp.yaml any more', mend: 'dsp plan' }];
   if (formatPlan(again) === formatPlan(plan)) return [];
+  const timesOf = ({ measured: times = {} }: Plan) => JSON.stringify(withSortedKeys(times));
+  if (timesOf(again) !== timesOf(plan)) {
+    return [{ problem: `${measuredFile} has changed since plan.json was made`, mend: writeAgain }];
+  }
   const version = packageVersion();
   return plan.dspVersion === version
     ? [{ problem: 'plan.json is not the plan of dsp.yaml: it was edited', mend: writeAgain }]

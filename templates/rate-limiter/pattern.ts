@@ -94,6 +94,17 @@ export default definePattern<LimiterSizing>({
     },
   ],
   stack: () => ({ module: 'stack.ts', construct: 'RateLimiter', args: {} }),
+  serviceTimes: serviceTimePriors,
+  work: ({ name, sizing }, { offered }) => [
+    {
+      time: 'limiter.check',
+      set: `${name}-api`,
+      instances: sizing.instances,
+      visitsPerSecond: offered.check ?? 0,
+      extraUsPerSecond: 0,
+      busiestShare: 1 / sizing.instances,
+    },
+  ],
   offeredLoad: ({ sizing: { checksPerSecond: check } }): Readonly<Record<string, number>> =>
     check > 0 ? { check } : {},
   workloadModule: 'workload',

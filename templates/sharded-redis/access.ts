@@ -47,7 +47,7 @@ const converge: Role = {
 const observer: Role = {
   user: 'observer',
   rules:
-    '-@all +ping +role +info|server +info|replication +dbsize +multi +exec +cluster|nodes +cluster|info +cluster|countkeysinslot',
+    '-@all +ping +role +time +info|server +info|replication +dbsize +multi +exec +cluster|nodes +cluster|info +cluster|countkeysinslot',
 };
 
 /** Introduces members that have other addresses than they had. */

@@ -18,6 +18,12 @@ export const serviceTimePriors = {
     source: 'prior',
     citation: 'SET 74 000/s (Redis documentation, benchmarks), and the append-only file and two replicas on top',
   },
+  'redis.replica': {
+    meanUs: 8,
+    scv: 1,
+    source: 'prior',
+    citation: 'a replica applies a write without a client of its own: about half of the primary’s time',
+  },
   'kv.api': { meanUs: 110, scv: 1, source: 'prior', citation: 'a Fastify handler with one store round trip, one core' },
 } as const satisfies Record<string, ServiceTime>;
 
@@ -27,7 +33,12 @@ export type ServiceTimes = Readonly<Record<keyof typeof serviceTimePriors, Servi
  * What each byte of a value adds, in µs: prior, from the CPU time of redis-server 7.0 between 64 B and 256 KiB. A write
  * is copied into the append-only file and to two replicas.
  */
-const usPerByte = { 'redis.read': 0.0003, 'redis.write': 0.002, 'kv.api': 0.001 } as const;
+export const usPerByte = {
+  'redis.read': 0.0003,
+  'redis.write': 0.002,
+  'redis.replica': 0.001,
+  'kv.api': 0.001,
+} as const;
 
 /** 16384 slots are far more than enough; a cluster's gossip grows with the square of its nodes, 1000 is its limit. */
 export const maxNodes = 1000;
@@ -124,7 +135,7 @@ export function busiestShard(
   };
 }
 
-function shareOfBusiest(demand: Demand, shards: number): number {
+export function shareOfBusiest(demand: Demand, shards: number): number {
   const byKey = hottestShare(shards, keysOf(demand), keySkew);
   return demand.pieces === undefined ? byKey : Math.max(byKey, busiestPieces(shards, demand.pieces));
 }

@@ -5,6 +5,7 @@ import { itemUse } from './access.ts';
 import { serviceTimePriors, serviceUs } from './capacity.ts';
 import { type StoreSizing, size } from './size.ts';
 import { connect, topology } from './topology.ts';
+import { work } from './work.ts';
 
 export default definePattern<StoreSizing>({
   id: 'sharded-redis',
@@ -64,6 +65,8 @@ export default definePattern<StoreSizing>({
     },
   ],
   stack: (part) => ({ module: 'stack.ts', construct: 'ShardedRedis', args: stackArgs(part) }),
+  serviceTimes: serviceTimePriors,
+  work,
   offeredLoad: ({ sizing: { readPerSecond: read, writePerSecond: write } }) => ({
     ...(read > 0 ? { read } : {}),
     ...(write > 0 ? { write } : {}),

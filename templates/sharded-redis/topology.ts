@@ -108,7 +108,7 @@ function redisArgs(sizing: StoreSizing): readonly Value[] {
     `${sizing.nodeTimeoutMs}`,
     '--cluster-announce-ip',
     { ownHost: true },
-    '--cluster-announce-port',
+    sizing.tls ? '--cluster-announce-tls-port' : '--cluster-announce-port',
     { reachedPort: redisPort },
     '--cluster-announce-bus-port',
     { reachedPort: redisPort, beside: true },

@@ -37,7 +37,7 @@ it.each([
   ['store-only', 'kill:store.primary', []],
   ['limiter-only', 'kill:limiter-store.primary', []],
   // The instances lease: a window may pass the limit by what they hold, and one that dies takes its chunk with it.
-  ['limiter-only', 'kill:limiter', leased],
+  ['limiter-only', 'kill:limiter.instance', leased],
   ['limiter-only', 'kill:limiter-store.primary', leased],
 ] as const)(
   '%s runs, and keeps its invariants through %s %s',

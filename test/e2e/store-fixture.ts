@@ -9,6 +9,7 @@ import { systemClock } from '../../src/clock.ts';
 import type { Deployment } from '../../src/deploy/deployment.ts';
 import { deployLocal } from '../../src/deploy/local/deploy.ts';
 import { destroyLocal } from '../../src/deploy/local/destroy.ts';
+import { withSidecarSets } from '../../src/deploy/local/sidecars.ts';
 import type { Json } from '../../src/pattern.ts';
 import { assemblePlan, isNoPlan } from '../../src/plan/assemble.ts';
 import type { Plan } from '../../src/plan/plan.ts';
@@ -38,7 +39,7 @@ export async function makeStoreProject(plan: Plan): Promise<string> {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), content);
   }
-  const { processSets, jobs } = plan.local.topology;
+  const { processSets, jobs } = withSidecarSets(plan.local.topology);
   const programs = [...processSets, ...jobs].flatMap(({ program }) => (program.kind === 'service' ? [program] : []));
   await build({
     entryPoints: Object.fromEntries(

@@ -1,10 +1,12 @@
 /** What runs, as the kernel and the probes see it. */
 
 import type { Clock } from '../../clock.ts';
+import { certificateExpiries } from '../secrets.ts';
 import { pathsOf } from './paths.ts';
 import { requireProcfs } from './procfs.ts';
 import { probe } from './ready.ts';
 import { processOf, readState } from './registry.ts';
+import { readSecrets } from './secrets.ts';
 
 export interface InstanceStatus {
   readonly id: string;
@@ -26,6 +28,8 @@ export interface Status {
   /** False when the last deployment did not come to its end. */
   readonly settled: boolean;
   readonly instances: readonly InstanceStatus[];
+  /** When each certificate ends, in ISO 8601, by the secret's name: a deployment in its last 30 days replaces it. */
+  readonly certificates: Readonly<Record<string, string>>;
 }
 
 /** Null when nothing is deployed. Throws `deploy.state-unreadable`. */
@@ -45,7 +49,9 @@ export async function readStatus(root: string, clock: Clock): Promise<Status | n
     return { ...running, state: 'running', ready: reason === null, reason };
   });
   const { name, scale, settled } = state;
-  return { name, scale, settled, instances: await Promise.all(instances) };
+  const expiries = Object.entries(certificateExpiries(readSecrets(pathsOf(root))));
+  const certificates = Object.fromEntries(expiries.map(([name, atMs]) => [name, new Date(atMs).toISOString()]));
+  return { name, scale, settled, instances: await Promise.all(instances), certificates };
 }
 
 /** Whether everything that was deployed serves. */

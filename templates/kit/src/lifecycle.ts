@@ -66,7 +66,7 @@ export async function runService(
     const config = readConfig(schema, host.env);
     const metrics = createMetrics(definition.name);
     const service = await definition.build(log, metrics);
-    const front = await createFront(service, metrics, log);
+    const front = await createFront(service, metrics, clock, log);
     const port = await listen(front.server, config);
     drainOnSignal(host, log, () => drain(front, service, config, clock, log));
     log.info({ host: config.HOST, port }, 'listening');
@@ -117,7 +117,7 @@ interface Front {
   draining: boolean;
 }
 
-async function createFront(service: Service, metrics: Registry, log: Logger): Promise<Front> {
+async function createFront(service: Service, metrics: Registry, clock: Clock, log: Logger): Promise<Front> {
   const listener = await listenerOf(service.app);
   const durations = new Histogram({
     name: 'http_server_request_duration_seconds',
@@ -126,20 +126,38 @@ async function createFront(service: Service, metrics: Registry, log: Logger): Pr
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
     registers: [metrics],
   });
+  const observe = observerOf(durations);
   const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
     front.inFlight.add(response);
     if (front.draining) response.shouldKeepAlive = false;
+    const startMs = clock.monotonicMs();
+    let own = false;
     response.once('close', () => {
       front.inFlight.delete(response);
       if (front.draining) server.closeIdleConnections();
+      if (!own) observe(request.method ?? '', response.statusCode, clock.monotonicMs() - startMs);
     });
-    if (answerOwnPath(front, service, metrics, log, request, response)) return;
-    const stop = durations.startTimer();
-    response.once('close', () => stop({ method: request.method ?? '', status: response.statusCode }));
-    listener(request, response);
+    own = answerOwnPath(front, service, metrics, log, request, response);
+    if (!own) listener(request, response);
   });
   const front: Front = { server, inFlight: new Set(), draining: false };
   return front;
+}
+
+/** Labels are looked up once for each method and status, not for each request. */
+function observerOf(
+  durations: Histogram<'method' | 'status'>,
+): (method: string, status: number, durationMs: number) => void {
+  const known = new Map<number, Map<string, { observe(seconds: number): void }>>();
+  const add = (method: string, status: number) => {
+    const child = durations.labels({ method, status });
+    known.set(status, (known.get(status) ?? new Map()).set(method, child));
+    return child;
+  };
+  return (method, status, durationMs) => {
+    const child = known.get(status)?.get(method) ?? add(method, status);
+    child.observe(durationMs / 1000);
+  };
 }
 
 async function listenerOf(app: App): Promise<(request: IncomingMessage, response: ServerResponse) => void> {

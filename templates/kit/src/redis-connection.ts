@@ -26,6 +26,12 @@ export function splitAddress(address: string): { host: string; port: number } {
   return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) };
 }
 
+interface Waiting {
+  readonly deadlineMs: number;
+  readonly timeoutMs: number;
+  readonly resolve: (answer: Answer) => void;
+}
+
 /** The server, or the client, will have nothing to do with the other until somebody changes its configuration. */
 export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
@@ -53,6 +59,10 @@ export class RedisConnection {
   readonly #timeoutMs: number;
   readonly #clock: Clock;
   #pending = 0;
+  /** Commands whose time is not up, and the one timer that watches over them. */
+  readonly #waiting = new Set<Waiting>();
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = 0;
   /** When the last answer came, or the first command since then went out. */
   #heardAtMs = 0;
   #corked = false;
@@ -127,33 +137,65 @@ export class RedisConnection {
    */
   send(command: Command, timeoutMs: number): Promise<Answer> {
     if (!this.usable) return Promise.resolve({ kind: 'unsent', reason: `${this.address}: the connection is closed` });
-    if (this.#pending++ === 0) this.#heardAtMs = this.#clock.monotonicMs();
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#pending++ === 0) this.#heardAtMs = nowMs;
     this.#cork();
     const args = command.args as (string | Buffer | number)[];
     const reply = command.asBuffer ? this.#redis.callBuffer(command.name, args) : this.#redis.call(command.name, args);
     return new Promise((resolve) => {
-      const giveUp = () => {
-        resolve({ kind: 'lost', reason: `${this.address}: no answer within ${Math.round(timeoutMs)} ms` });
-        if (this.#clock.monotonicMs() - this.#heardAtMs >= 0.9 * this.#timeoutMs) this.close();
-      };
-      // After a stall of this process the answer may be waiting in the socket: read before giving up.
-      const timer = setTimeout(() => setImmediate(giveUp), timeoutMs);
-      const end = (answer: Answer) => {
-        this.#pending--;
-        this.#heardAtMs = this.#clock.monotonicMs();
-        clearTimeout(timer);
-        resolve(answer);
-      };
+      const waiting = { deadlineMs: nowMs + timeoutMs, timeoutMs, resolve };
+      this.#waiting.add(waiting);
+      this.#watch(waiting.deadlineMs, nowMs);
       reply.then(
-        (value) => end({ kind: 'reply', value }),
-        (error: unknown) =>
-          end(
-            error instanceof ReplyError
-              ? { kind: 'error', error: error as Error }
-              : { kind: 'lost', reason: `${this.address}: the connection was lost` },
-          ),
+        (value) => this.#end(waiting, { kind: 'reply', value }),
+        (error: unknown) => this.#end(waiting, this.#failed(error)),
       );
     });
+  }
+
+  #end(waiting: Waiting, answer: Answer): void {
+    this.#pending--;
+    this.#heardAtMs = this.#clock.monotonicMs();
+    this.#waiting.delete(waiting);
+    waiting.resolve(answer);
+  }
+
+  #failed(error: unknown): Answer {
+    if (error instanceof ReplyError) return { kind: 'error', error: error as Error };
+    return { kind: 'lost', reason: `${this.address}: the connection was lost` };
+  }
+
+  /** One timer for all, set to the first deadline of those that waited when it last ran out. */
+  #watch(deadlineMs: number, nowMs: number): void {
+    if (this.#timer !== undefined && this.#timerAtMs <= deadlineMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = deadlineMs;
+    // After a stall of this process the answer may be waiting in the socket: read before giving up.
+    this.#timer = setTimeout(() => setImmediate(() => this.#expire()), deadlineMs - nowMs);
+    // The socket keeps the process alive as long as an answer may come.
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    let gaveUp = false;
+    for (const waiting of this.#waiting) {
+      // A timer may run out a little before its time.
+      if (waiting.deadlineMs > nowMs + 1) {
+        nextMs = Math.min(nextMs, waiting.deadlineMs);
+        continue;
+      }
+      gaveUp = true;
+      this.#waiting.delete(waiting);
+      waiting.resolve({
+        kind: 'lost',
+        reason: `${this.address}: no answer within ${Math.round(waiting.timeoutMs)} ms`,
+      });
+    }
+    if (gaveUp && nowMs - this.#heardAtMs >= 0.9 * this.#timeoutMs) this.close();
+    if (nextMs < Number.POSITIVE_INFINITY) this.#watch(nextMs, nowMs);
   }
 
   /** Ends the connection; what is in flight is lost. */

@@ -61,8 +61,14 @@ export class RedisNode {
   }
 
   /** Sends the command once, at most; `unsent` when no connection was there in time. */
-  async attempt(attempt: Attempt): Promise<AttemptAnswer> {
+  attempt(attempt: Attempt): Promise<AttemptAnswer> {
     if (attempt.waitReplicas > 0) return this.#commit(attempt);
+    const connection = this.#plain.current;
+    if (connection === undefined) return this.#attemptWhenOpen(attempt);
+    return sendOne(connection, attempt, attempt.deadlineMs - this.#clock.monotonicMs());
+  }
+
+  async #attemptWhenOpen(attempt: Attempt): Promise<AttemptAnswer> {
     const connection = await this.#plain.connection(attempt.deadlineMs);
     if (typeof connection === 'string') return { kind: 'unsent', reason: connection };
     return sendOne(connection, attempt, attempt.deadlineMs - this.#clock.monotonicMs());
@@ -135,8 +141,8 @@ export class RedisNode {
   }
 }
 
-async function sendOne(connection: RedisConnection, attempt: Attempt, timeoutMs: number): Promise<Answer> {
-  if (timeoutMs <= 0) return { kind: 'unsent', reason: `${connection.address}: no time left` };
+function sendOne(connection: RedisConnection, attempt: Attempt, timeoutMs: number): Promise<Answer> {
+  if (timeoutMs <= 0) return Promise.resolve({ kind: 'unsent', reason: `${connection.address}: no time left` });
   // Both are written in one turn, so that nothing comes between them.
   if (attempt.asking) void connection.send({ name: 'ASKING', args: [] }, timeoutMs);
   return connection.send(attempt.command(connection.runId), timeoutMs);
@@ -156,6 +162,11 @@ class Link {
     this.#address = address;
     this.#clock = clock;
     this.#connect = connect;
+  }
+
+  /** The live connection, if there is one. */
+  get current(): RedisConnection | undefined {
+    return this.#current?.usable ? this.#current : undefined;
   }
 
   async open(): Promise<RedisConnection> {

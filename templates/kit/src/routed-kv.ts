@@ -55,6 +55,11 @@ export interface RoutedKvOptions {
   readonly clock?: Clock;
 }
 
+interface Tried {
+  readonly target: Target;
+  readonly answer: AttemptAnswer;
+}
+
 interface Operation {
   readonly name: string;
   readonly key: string;
@@ -68,6 +73,7 @@ interface Operation {
 
 /** Redirects followed in a row before a pause: each is one round trip, and a map at odds with itself could loop. */
 const redirectsInARow = 5;
+const noWait: WaitOptions = {};
 const firstPauseMs = 5;
 const longestPauseMs = 100;
 
@@ -88,14 +94,16 @@ export class RoutedKv implements KvClient {
     return this.#router.ready();
   }
 
-  async get(key: string): Promise<string | null> {
+  get(key: string): Promise<string | null> {
     const command = { name: 'GET', args: [key] };
-    return (await this.#do({ name: 'get', key, readOnly: true, wait: {}, command: () => command })) as string | null;
+    const operation = { name: 'get', key, readOnly: true, wait: noWait, command: () => command };
+    return this.#do(operation) as Promise<string | null>;
   }
 
-  async getBuffer(key: string): Promise<Buffer | null> {
+  getBuffer(key: string): Promise<Buffer | null> {
     const command = { name: 'GET', args: [key], asBuffer: true };
-    return (await this.#do({ name: 'get', key, readOnly: true, wait: {}, command: () => command })) as Buffer | null;
+    const operation = { name: 'get', key, readOnly: true, wait: noWait, command: () => command };
+    return this.#do(operation) as Promise<Buffer | null>;
   }
 
   async set(key: string, value: string | Buffer, options: SetOptions = {}): Promise<void> {
@@ -145,25 +153,39 @@ export class RoutedKv implements KvClient {
     this.#router.close();
   }
 
-  async #do(operation: Operation): Promise<unknown> {
-    const stop = this.#meters?.durations.startTimer({ operation: operation.name });
+  /** Nearly every command is done with its owner's first answer; what is not goes the long way. */
+  #do(operation: Operation): Promise<unknown> {
+    const startMs = this.#clock.monotonicMs();
+    const attempt = attemptOf(operation, startMs + this.#timeoutMs);
+    const target = this.#router.owner(operation.key);
+    const first =
+      target === undefined || target.asking
+        ? this.#route(operation, attempt, undefined)
+        : target.node.attempt(attempt).then((answer) => {
+            if (answer.kind === 'reply' && attempt.waitReplicas === 0) return answer.value;
+            return this.#route(operation, attempt, { target, answer });
+          });
+    return this.#meters === undefined ? first : this.#timed(operation.name, startMs, first);
+  }
+
+  async #timed(name: string, startMs: number, done: Promise<unknown>): Promise<unknown> {
     try {
-      const value = await this.#route(operation);
-      stop?.({ outcome: 'ok' });
+      const value = await done;
+      this.#meters?.observe(name, 'ok', this.#clock.monotonicMs() - startMs);
       return value;
     } catch (error) {
-      stop?.({ outcome: outcomeOf(error) });
+      this.#meters?.observe(name, outcomeOf(error), this.#clock.monotonicMs() - startMs);
       throw error;
     }
   }
 
-  /** Sends the command to one target after the other until one settles it, or the time is up. */
-  async #route(operation: Operation): Promise<unknown> {
-    const deadlineMs = this.#clock.monotonicMs() + this.#timeoutMs;
-    const attempt = attemptOf(operation, deadlineMs);
+  /** Sends the command to one target after the other until one settles it, or the time is up; `tried` is what was sent before. */
+  async #route(operation: Operation, attempt: Attempt, tried: Tried | undefined): Promise<unknown> {
+    const { deadlineMs } = attempt;
+    let before = tried;
     // Before the first map is read there is nothing to try.
-    if (this.#router.owner(operation.key) === undefined) await this.#router.onSilence();
-    let target = this.#router.owner(operation.key);
+    if (before === undefined && this.#router.owner(operation.key) === undefined) await this.#router.onSilence();
+    let target = before?.target ?? this.#router.owner(operation.key);
     let pauseMs = firstPauseMs;
     let redirects = 0;
     let reason = 'nobody is known to own the key';
@@ -171,7 +193,9 @@ export class RoutedKv implements KvClient {
       if (target === undefined) {
         void this.#router.onSilence();
       } else {
-        const answer = await target.node.attempt(target.asking ? { ...attempt, asking: true } : attempt);
+        const answer: AttemptAnswer =
+          before?.answer ?? (await target.node.attempt(target.asking ? { ...attempt, asking: true } : attempt));
+        before = undefined;
         const next = this.#next(operation, target, answer);
         if (next.kind === 'final') return settle(operation, answer);
         this.#meters?.retries.inc({ reason: answer.kind === 'error' ? codeOf(answer.error) : answer.kind });
@@ -251,19 +275,31 @@ function outcomeOf(error: unknown): string {
 }
 
 interface Meters {
-  readonly durations: Histogram<'operation' | 'outcome'>;
+  observe(operation: string, outcome: string, durationMs: number): void;
   readonly retries: Counter<'reason'>;
 }
 
 function createMeters(metrics: Registry): Meters {
+  const durations = new Histogram({
+    name: 'kv_command_duration_seconds',
+    help: 'From the call to its end, redirects and retries counted in.',
+    labelNames: ['operation', 'outcome'],
+    buckets: [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
+    registers: [metrics],
+  });
+  const done = new Map<string, { observe(seconds: number): void }>();
+  const doneOf = (operation: string) => {
+    const child = durations.labels({ operation, outcome: 'ok' });
+    done.set(operation, child);
+    return child;
+  };
   return {
-    durations: new Histogram({
-      name: 'kv_command_duration_seconds',
-      help: 'From the call to its end, redirects and retries counted in.',
-      labelNames: ['operation', 'outcome'],
-      buckets: [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
-      registers: [metrics],
-    }),
+    observe(operation, outcome, durationMs) {
+      // Labels are looked up once, not for each command.
+      const child =
+        outcome === 'ok' ? (done.get(operation) ?? doneOf(operation)) : durations.labels({ operation, outcome });
+      child.observe(durationMs / 1000);
+    },
     retries: new Counter({
       name: 'kv_retries_total',
       help: 'Attempts that settled nothing, by the reply that caused another (MOVED, ASK, …, unsent, lost).',

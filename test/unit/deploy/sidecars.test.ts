@@ -47,6 +47,7 @@ describe('withSidecarSets', () => {
       ports,
       engines: { 'redis-server': { path: '/usr/bin/redis-server', version: '7.0.15' } },
       node: { path: '/usr/bin/node', version: 'v22.0.0' },
+      instruments: null,
       digests: { ...digest, 'parts/store/redis.conf': 'R' },
       secrets: { 'store-service': { password: 'hidden' } },
       instruments: null,

@@ -84,6 +84,8 @@ export function fake({
       ),
     files: () => [],
     stack: () => ({ module: 'stack.ts', construct: 'Fake', args: {} }),
+    serviceTimes: {},
+    work: () => [],
     offeredLoad: () => ({}),
     workloadModule: 'workload',
     invariantsModule: 'invariants',

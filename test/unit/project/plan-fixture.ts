@@ -89,6 +89,8 @@ export const fakePattern: Pattern<Json> = {
     },
   ],
   stack: ({ options }: PartContext<Json>) => ({ module: 'stack.ts', construct: 'RateLimiter', args: { options } }),
+  serviceTimes: {},
+  work: () => [],
   offeredLoad: () => ({}),
   workloadModule: 'workload',
   invariantsModule: 'invariants',

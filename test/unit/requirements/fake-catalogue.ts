@@ -11,6 +11,8 @@ const sizeless: Omit<Pattern, 'id' | 'title' | 'need' | 'partName' | 'reads' | '
   connect: () => ({}),
   files: () => [],
   stack: () => ({ module: 'stack.ts', construct: 'Fake', args: {} }),
+  serviceTimes: {},
+  work: () => [],
   offeredLoad: () => ({}),
   workloadModule: 'workload',
   invariantsModule: 'invariants',

@@ -1,5 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { DspError } from '../../../src/errors.ts';
+import { requirementsOf } from '../../../src/requirements/assemble.ts';
+import { requirementsDigest } from '../../../src/requirements/digest.ts';
 import { type FaultSpec, faultKinds, reachOfPhases, readFault, readFaults } from '../../../src/requirements/faults.ts';
+import { formatRequirements } from '../../../src/requirements/format.ts';
+import { parseAnswers } from '../../../src/requirements/parse.ts';
+import { catalogue } from '../../../templates/index.ts';
 
 const read = (text: string) => readFault(text) as FaultSpec;
 const problem = (text: string) => (readFault(text) as { problem: string }).problem;
@@ -67,5 +74,39 @@ describe('reachOfPhases', () => {
     [['reset:a.b', 'kill:a.b+clock:a.b'], 'clock'],
   ])('%j needs %s', (phases, reach) => {
     expect(reachOfPhases(phases)).toBe(reach);
+  });
+});
+
+describe('faults in dsp.yaml', () => {
+  const file = readFileSync(new URL('../../golden/quickstart/dsp.yaml', import.meta.url), 'utf8');
+  const parse = (faults: string) => parseAnswers(`${file}${faults}\n`, 'dsp.yaml', catalogue);
+  const problems = (faults: string) => {
+    try {
+      parse(faults);
+    } catch (error) {
+      return (error as DspError<'requirements.invalid'>).params.problems;
+    }
+    throw new Error('accepted');
+  };
+  const line = file.split('\n').length;
+
+  it('are read, written back, and count as requirements', () => {
+    const answers = parse('faults: ["kill:store.primary", "latency:store.primary,ms=20"]');
+    const requirements = requirementsOf(answers, catalogue);
+    expect(requirements.faults).toEqual(['kill:store.primary', 'latency:store.primary,ms=20']);
+    const again = parseAnswers(formatRequirements(requirements, catalogue), 'dsp.yaml', catalogue);
+    expect(requirementsOf(again, catalogue)).toEqual(requirements);
+    const without = requirementsOf(parse(''), catalogue);
+    expect(without).not.toHaveProperty('faults');
+    expect(requirementsDigest(requirements)).not.toBe(requirementsDigest(without));
+    expect(requirementsOf(parse('faults: []'), catalogue)).toEqual(without);
+  });
+
+  it('are refused with their line and key', () => {
+    expect(problems('faults:\n  - kill:store.primary\n  - kil:store.primary\n  - 5')).toMatchObject([
+      { where: `dsp.yaml:${line + 2}:5`, key: 'faults', problem: expect.stringContaining('(kill?)') },
+      { where: `dsp.yaml:${line + 3}:5`, key: 'faults' },
+    ]);
+    expect(problems('faults: kill:store.primary')).toMatchObject([{ where: `dsp.yaml:${line}:9`, key: 'faults' }]);
   });
 });

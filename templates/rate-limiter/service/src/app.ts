@@ -18,7 +18,7 @@ import { headersOf } from './headers.ts';
 import { type Check, CheckError, type Decision, type Limiter, maxChecks, maxKeyBytes } from './limiter.ts';
 
 export interface AppOptions {
-  readonly limiter: Pick<Limiter, 'check' | 'checkMany'>;
+  readonly limiter: Pick<Limiter, 'check' | 'checkMany' | 'decide'>;
   readonly log?: FastifyBaseLogger;
 }
 

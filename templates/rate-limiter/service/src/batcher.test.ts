@@ -1,6 +1,6 @@
 import { KvUnavailableError, UnreplicatedError } from '@dsp/kit/kv';
 import { describe, expect, it } from 'vitest';
-import { type Batcher, type BatcherOptions, createBatcher, isFailure } from './batcher.ts';
+import { type Answer, type Batcher, type BatcherOptions, createBatcher, isFailure } from './batcher.ts';
 import type { Charge, Rulings } from './buckets.ts';
 import { compileRate } from './gcra.ts';
 import type { Policy } from './policies.ts';
@@ -39,7 +39,7 @@ function harness(options: Partial<BatcherOptions> = {}) {
       }),
   });
   const check = async (cost: number) => {
-    const answer = await batcher.check(charge(cost));
+    const answer = await new Promise<Answer>((resolve) => batcher.check(charge(cost), resolve));
     return isFailure(answer) ? answer.failed : answer.debtTicks;
   };
   return { batcher, calls, clock, check };

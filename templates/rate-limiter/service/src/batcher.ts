@@ -38,15 +38,15 @@ export interface BatcherOptions {
 }
 
 export interface Batcher {
-  /** Never rejects. */
-  check(charge: Charge): Promise<Answer>;
+  /** `settle` is called once: at once when the store is not to be asked. */
+  check(charge: Charge, settle: (answer: Answer) => void): void;
   /** All or nothing, in a call of its own. Never rejects. */
   checkAll(charges: readonly Charge[]): Promise<Rulings | Failure>;
 }
 
 interface Waiting {
   readonly charge: Charge;
-  readonly resolve: (answer: Answer) => void;
+  readonly settle: (answer: Answer) => void;
 }
 
 export function createBatcher(options: BatcherOptions): Batcher {
@@ -63,27 +63,25 @@ export function createBatcher(options: BatcherOptions): Batcher {
       const charges = batch.map(({ charge }) => charge);
       const answer = await store.call(charges, false);
       if (!isFailure(answer)) {
-        for (let at = 0; at < batch.length; at++) (batch[at] as Waiting).resolve(answer.rulings[at] as Ruling);
+        for (let at = 0; at < batch.length; at++) (batch[at] as Waiting).settle(answer.rulings[at] as Ruling);
         continue;
       }
-      for (const waiting of batch) waiting.resolve(answer);
-      for (const waiting of queue) waiting.resolve(answer);
+      for (const waiting of batch) waiting.settle(answer);
+      for (const waiting of queue) waiting.settle(answer);
       queue = [];
     }
     flushing = false;
   }
 
   return {
-    async check(charge) {
+    check(charge, settle) {
       const refused = store.refusal() ?? (queue.length >= maxQueued ? overloaded : undefined);
-      if (refused !== undefined) return refused;
-      return new Promise<Answer>((resolve) => {
-        queue.push({ charge, resolve });
-        if (flushing) return;
-        flushing = true;
-        // After the requests that this turn of the event loop still reads.
-        setImmediate(flush);
-      });
+      if (refused !== undefined) return settle(refused);
+      queue.push({ charge, settle });
+      if (flushing) return;
+      flushing = true;
+      // After the requests that this turn of the event loop still reads.
+      setImmediate(flush);
     },
     async checkAll(charges) {
       return store.refusal() ?? store.call(charges, true);

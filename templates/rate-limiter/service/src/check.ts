@@ -1,7 +1,7 @@
 /** What a caller asks, and what is wrong with it when something is. */
 
 import type { Charge } from './buckets.ts';
-import type { Policies } from './policies.ts';
+import type { Policies, Policy } from './policies.ts';
 
 export interface Check {
   readonly policy: string;
@@ -28,8 +28,20 @@ export class CheckError extends Error {
   }
 }
 
+const plain = /^[ -~]*$/;
 /** Half a surrogate pair has no UTF-8 of its own: two such keys would share one field. */
 const loneSurrogate = /\p{Surrogate}/u;
+
+/** Most keys are short plain text, of which neither the bytes nor the surrogates need counting. */
+function isKey(key: string): boolean {
+  if (key.length === 0 || key.length > maxKeyBytes) return false;
+  if (plain.test(key)) return true;
+  return Buffer.byteLength(key) <= maxKeyBytes && !loneSurrogate.test(key);
+}
+
+export function isCost(policy: Policy, cost: number): boolean {
+  return Number.isSafeInteger(cost) && cost >= 1 && cost <= policy.burst;
+}
 
 /** The charge that a check asks for. Throws {@link CheckError}. */
 export function chargeOf(policies: Policies, { policy: name, key, cost = 1 }: Check): Charge {
@@ -38,7 +50,7 @@ export function chargeOf(policies: Policies, { policy: name, key, cost = 1 }: Ch
   if (!Number.isSafeInteger(cost) || cost < 1) throw new CheckError('bad-cost', 'cost must be a whole number from 1');
   if (cost > policy.burst)
     throw new CheckError('cost-above-burst', `cost ${cost} never fits a burst of ${policy.burst}`);
-  if (key.length === 0 || key.length > maxKeyBytes || Buffer.byteLength(key) > maxKeyBytes || loneSurrogate.test(key)) {
+  if (!isKey(key)) {
     throw new CheckError('bad-key', `key must be 1 to ${maxKeyBytes} bytes of UTF-8`);
   }
   return { policy, field: `${policy.name}:${key}`, cost };

@@ -5,7 +5,7 @@ import { type Answer, type Batcher, type Failure, isFailure } from './batcher.ts
 import type { Buckets, Charge, Refund, Ruling, Rulings } from './buckets.ts';
 import { joinByField } from './check.ts';
 import { blindDecision, type Decision, decisionOf, type Reason } from './decision.ts';
-import type { Leases } from './leases.ts';
+import type { Leased, Leases } from './leases.ts';
 import type { LocalLimiter } from './local.ts';
 import type { LimiterMetrics, Outcome } from './metrics.ts';
 
@@ -13,7 +13,7 @@ export interface DeciderOptions {
   readonly buckets: Pick<Buckets, 'indexOf' | 'refund'>;
   /** One a bucket. */
   readonly batchers: readonly Batcher[];
-  readonly leases: Pick<Leases, 'check'>;
+  readonly leases: Pick<Leases, 'open' | 'ask'>;
   readonly local: LocalLimiter;
   readonly clock: Clock;
   readonly metrics: LimiterMetrics;
@@ -24,6 +24,8 @@ export interface DeciderOptions {
 export interface Decider {
   /** At once where the units are at hand. The promise never rejects. */
   one(charge: Charge): Decision | Promise<Decision>;
+  /** The same for a key that is known to lease. */
+  leased(key: Leased, cost: number): Decision | Promise<Decision>;
   /** All or nothing, save for policies in shadow mode. */
   set(charges: readonly Charge[]): Promise<Decision[]>;
 }
@@ -38,17 +40,25 @@ interface Part {
 export function createDecider(options: DeciderOptions): Decider {
   const { buckets, batchers, leases, metrics } = options;
 
-  const decided = (charge: Charge, answer: Answer): Decision => {
+  const settled = (charge: Charge, answer: Answer): Decision => {
     if (isFailure(answer)) return withoutStore(options, [charge], answer)[0] as Decision;
-    return counted(metrics, decisionOf(charge, answer));
+    return counted(metrics, decisionOf(charge.policy, charge.cost, answer));
+  };
+  const exact = (charge: Charge): Promise<Decision> => {
+    const batcher = batchers[buckets.indexOf(charge.field)] as Batcher;
+    return new Promise((resolve) => batcher.check(charge, (answer) => resolve(settled(charge, answer))));
+  };
+  const leased = (key: Leased, cost: number): Decision | Promise<Decision> => {
+    const { policy, field } = key;
+    const answer = leases.ask(key, cost);
+    if (answer === undefined) return exact({ policy, field, cost });
+    if (answer instanceof Promise) return answer.then((later) => settled({ policy, field, cost }, later));
+    return counted(metrics, decisionOf(policy, cost, answer));
   };
   const one = (charge: Charge): Decision | Promise<Decision> => {
-    const leased = leases.check(charge);
-    if (leased !== undefined && !(leased instanceof Promise)) return decided(charge, leased);
-    const asked = leased ?? (batchers[buckets.indexOf(charge.field)] as Batcher).check(charge);
-    return asked.then((answer) => decided(charge, answer));
+    const key = leases.open(charge);
+    return key === undefined ? exact(charge) : leased(key, charge.cost);
   };
-
   /** Charges every bucket at once, and gives back what was taken when any of them refused. */
   const whole = async (charges: readonly Charge[]): Promise<Map<string, Decision>> => {
     const byBucket = new Map<number, Charge[]>();
@@ -74,6 +84,7 @@ export function createDecider(options: DeciderOptions): Decider {
 
   return {
     one,
+    leased,
     async set(charges) {
       const binding = charges.filter(({ policy }) => !policy.shadow);
       const [byField, shadows] = await Promise.all([
@@ -111,12 +122,12 @@ function ofParts(parts: readonly Part[], granted: boolean): Decision[] {
   const ruled = parts.flatMap(({ charges, answer }) =>
     charges.map((charge, at) => ({ charge, ruling: (answer as Rulings).rulings[at] as Ruling })),
   );
-  if (granted) return ruled.map(({ charge, ruling }) => decisionOf(charge, ruling));
+  if (granted) return ruled.map(({ charge, ruling }) => decisionOf(charge.policy, charge.cost, ruling));
   const own = ruled.map(({ charge, ruling }) => {
-    if (!ruling.allowed) return decisionOf(charge, ruling);
+    if (!ruling.allowed) return decisionOf(charge.policy, charge.cost, ruling);
     // Would have fitted, and nothing was taken in the end: as it stood before.
     const debtTicks = Math.max(0, ruling.debtTicks - charge.cost * ruling.rate.unitTicks);
-    return decisionOf(charge, { ...ruling, debtTicks, allowed: false }, 'set');
+    return decisionOf(charge.policy, charge.cost, { ...ruling, debtTicks, allowed: false }, 'set');
   });
   const retryAfterMs = Math.max(...own.map((decision) => decision.retryAfterMs));
   return own.map((decision) => ({ ...decision, retryAfterMs }));
@@ -150,7 +161,7 @@ function withoutStore(
     if (onStoreFailure === 'open') return blind(charge, true, 'store_open');
     const ruling = rulings[asked.indexOf(charge)] as Ruling;
     metrics.checked(name, ruling.allowed ? 'store_local_allowed' : 'store_local_denied');
-    return decisionOf(charge, ruling, 'store');
+    return decisionOf(charge.policy, charge.cost, ruling, 'store');
   });
 }
 

@@ -1,6 +1,6 @@
 /** What a caller is answered, and how it follows from what the store (or the lack of it) said. */
 
-import type { Charge, Ruling } from './buckets.ts';
+import type { Ruling } from './buckets.ts';
 import { standing } from './gcra.ts';
 import type { Policy } from './policies.ts';
 
@@ -28,12 +28,16 @@ export interface Decision {
   readonly reason?: Reason;
 }
 
-/** The decision that a ruling of the store (or of the local share) makes. */
-export function decisionOf({ policy, cost }: Charge, { allowed, debtTicks, rate }: Ruling, reason?: Reason): Decision {
+/** The decision that a ruling of the store (or of the local share, or a lease) makes on a check of `cost`. */
+export function decisionOf(policy: Policy, cost: number, ruling: Ruling, reason?: Reason): Decision {
+  const { allowed, debtTicks, rate } = ruling;
   const { remaining, resetMs, retryAfterMs, nextUnitMs } = standing(rate, debtTicks, allowed ? 0 : cost);
-  const base = { policy, limit: policy.limit, remaining, resetMs, nextUnitMs };
-  if (!allowed && policy.shadow) return { ...base, allowed: true, retryAfterMs: 0, reason: 'shadow' };
-  return reason === undefined ? { ...base, allowed, retryAfterMs } : { ...base, allowed, retryAfterMs, reason };
+  const { limit } = policy;
+  if (!allowed && policy.shadow) {
+    return { policy, allowed: true, limit, remaining, resetMs, retryAfterMs: 0, nextUnitMs, reason: 'shadow' };
+  }
+  if (reason === undefined) return { policy, allowed, limit, remaining, resetMs, retryAfterMs, nextUnitMs };
+  return { policy, allowed, limit, remaining, resetMs, retryAfterMs, nextUnitMs, reason };
 }
 
 /** A decision without any knowledge of the key. */

@@ -35,6 +35,8 @@ export function retryAfter(retryAfterMs: number): string {
 
 /** The headers of an answer to these decisions. What nobody knows (the store could not be asked) is left out. */
 export function headersOf(decisions: readonly Decision[]): Record<string, string> {
+  const [only] = decisions;
+  if (only !== undefined && decisions.length === 1) return headersOfOne(only);
   const headers: Record<string, string> = {
     'ratelimit-policy': decisions.map(({ policy }) => rateLimitPolicyItem(policy)).join(', '),
   };
@@ -45,6 +47,14 @@ export function headersOf(decisions: readonly Decision[]): Record<string, string
   const refused = decisions.filter(({ allowed }) => !allowed);
   if (refused.length > 0)
     headers['retry-after'] = retryAfter(Math.max(...refused.map((decision) => decision.retryAfterMs)));
+  return headers;
+}
+
+/** As nearly every answer: without lists. */
+function headersOfOne({ policy, allowed, remaining, nextUnitMs, retryAfterMs }: Decision): Record<string, string> {
+  const headers: Record<string, string> = { 'ratelimit-policy': rateLimitPolicyItem(policy) };
+  if (nextUnitMs !== null) headers.ratelimit = rateLimitItem(policy.name, remaining, nextUnitMs);
+  if (!allowed) headers['retry-after'] = retryAfter(retryAfterMs);
   return headers;
 }
 

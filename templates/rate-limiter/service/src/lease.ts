@@ -12,7 +12,7 @@
  * it holds, never more than a chunk a key.
  */
 
-import { debtAt, type Rate, stateOf } from './gcra.ts';
+import type { Rate } from './gcra.ts';
 
 export interface LeaseTerms {
   /** Units that one limiter may hold for one key. */
@@ -71,7 +71,7 @@ export class KeyLease<W extends { readonly cost: number }> {
   #queue: W[] = [];
   /** What the store said last, and when; nothing is asked before `#pollMs` after a refusal. */
   #debtTicks = 0;
-  #debtMs = Number.NEGATIVE_INFINITY;
+  #debtMs = 0;
   #pollMs = Number.NEGATIVE_INFINITY;
   /** What the call under way wants; when it gets less, none is made before `#aheadMs` unless checks wait. */
   #want = 0;
@@ -201,9 +201,9 @@ export class KeyLease<W extends { readonly cost: number }> {
     if (debtTicks + unitTicks > capacityTicks) this.#pollMs = laterMs;
   }
 
+  /** Since the store's last word, which may be long ago: at least nothing. */
   #debt(nowMs: number): number {
-    if (this.#debtMs === Number.NEGATIVE_INFINITY) return 0;
-    return debtAt(this.rate, stateOf(this.rate, this.#debtTicks, 0), (nowMs - this.#debtMs) * 1000);
+    return Math.max(0, this.#debtTicks - (nowMs - this.#debtMs) * 1000 * this.rate.ticksPerUs);
   }
 
   #count(cost: number, nowMs: number): void {

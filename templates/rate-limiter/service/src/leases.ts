@@ -8,12 +8,13 @@ import { type Answer, type Batcher, isFailure } from './batcher.ts';
 import type { Buckets, Charge, Refund, Ruling } from './buckets.ts';
 import { KeyLease, type LeaseTerms, type Unspent } from './lease.ts';
 import type { LimiterMetrics } from './metrics.ts';
-import type { Policy } from './policies.ts';
+import type { Policy, PolicySource } from './policies.ts';
 
 export interface LeasesOptions {
   readonly buckets: Pick<Buckets, 'indexOf' | 'refund'>;
   /** One a bucket. */
   readonly batchers: readonly Pick<Batcher, 'check'>[];
+  readonly policies: PolicySource;
   readonly clock: Clock;
   readonly metrics: Pick<LimiterMetrics, 'leased' | 'returned'>;
   /** Limiters that lease at a time: a policy's allowed error is divided by so many. */
@@ -23,8 +24,12 @@ export interface LeasesOptions {
 }
 
 export interface Leases {
+  /** The key when it is known here, so that nothing has to be made for it. */
+  find(policy: Policy | undefined, key: string): Leased | undefined;
+  /** The key of a charge; undefined where its policy allows too little to lease, or too many keys are known. */
+  open(charge: Charge): Leased | undefined;
   /** Decided here and now, or by a call under way (a promise that never rejects), or by the store alone (undefined). */
-  check(charge: Charge): Ruling | Promise<Answer> | undefined;
+  ask(key: Leased, cost: number): Ruling | Promise<Answer> | undefined;
   /** Gives back what was not spent in time, or everything; forgets keys that nobody asks for. */
   sweep(everything?: boolean): Promise<void>;
 }
@@ -39,10 +44,18 @@ interface Waiting {
   readonly resolve: (answer: Answer) => void;
 }
 
-interface Leased {
+/** A key that may lease. */
+export interface Leased {
   readonly policy: Policy;
   readonly field: string;
   readonly lease: KeyLease<Waiting>;
+}
+
+/** The keys of a policy, by what the caller calls them. */
+interface Table {
+  /** Null when the policy allows too little to lease. */
+  readonly terms: LeaseTerms | null;
+  readonly keys: Map<string, Leased>;
 }
 
 interface Returning {
@@ -61,87 +74,96 @@ export function createLeases(options: LeasesOptions): Leases {
 
 class LeaseTable implements Leases {
   readonly #options: LeasesOptions;
-  readonly #keys = new Map<string, Leased>();
-  /** Null for a policy that allows too little to lease. */
-  readonly #terms = new WeakMap<Policy, LeaseTerms | null>();
+  /** A policy that is loaded anew is another one, and shares nothing with the one before. */
+  readonly #tables = new Map<Policy, Table>();
+  #known = 0;
   #returning: Returning[] = [];
 
   constructor(options: LeasesOptions) {
     this.#options = options;
   }
 
-  check(charge: Charge): Ruling | Promise<Answer> | undefined {
-    const leased = this.#leaseOf(charge);
-    if (leased === undefined) return undefined;
+  find(policy: Policy | undefined, key: string): Leased | undefined {
+    return policy && this.#tables.get(policy)?.keys.get(key);
+  }
+
+  open({ policy, field }: Charge): Leased | undefined {
+    const { terms, keys } = this.#tableOf(policy);
+    if (terms === null) return undefined;
+    const key = field.slice(policy.name.length + 1);
+    const known = keys.get(key);
+    if (known !== undefined || this.#known >= maxKeys) return known;
+    const leased = { policy, field, lease: new KeyLease<Waiting>(policy.rate, terms) };
+    keys.set(key, leased);
+    this.#known++;
+    return leased;
+  }
+
+  ask(leased: Leased, cost: number): Ruling | Promise<Answer> | undefined {
     const { lease } = leased;
     const nowMs = this.#options.clock.monotonicMs();
-    const asked = lease.ask(charge.cost, nowMs);
+    const asked = lease.ask(cost, nowMs);
     if (asked === 'exact') return undefined;
     if (asked === 'wait') {
-      const answer = new Promise<Answer>((resolve) => lease.enqueue({ cost: charge.cost, resolve }));
-      void this.#callIfDue(leased);
+      const answer = new Promise<Answer>((resolve) => lease.enqueue({ cost, resolve }));
+      this.#callIfDue(leased);
       return answer;
     }
-    if (asked === 'admitted' && lease.isLow(nowMs)) void this.#callIfDue(leased);
+    if (asked === 'admitted' && lease.isLow(nowMs)) this.#callIfDue(leased);
     return rulingOf(lease, asked === 'admitted', nowMs);
   }
 
   async sweep(everything = false): Promise<void> {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const [field, leased] of this.#keys) {
-      this.#giveBack(leased, leased.lease.takeBack(nowMs, everything));
-      if (everything || leased.lease.isIdle(nowMs)) this.#keys.delete(field);
+    const current = this.#options.policies.current();
+    for (const [policy, { keys }] of this.#tables) {
+      const replaced = current.get(policy.name) !== policy;
+      const all = everything || replaced;
+      for (const [key, leased] of keys) {
+        this.#giveBack(leased, leased.lease.takeBack(nowMs, all));
+        // One that is being answered is looked at again.
+        if (!leased.lease.isIdle(nowMs) && !everything) continue;
+        keys.delete(key);
+        this.#known--;
+      }
+      if (replaced && keys.size === 0) this.#tables.delete(policy);
     }
     const returning = this.#returning;
     this.#returning = [];
     await refundAll(this.#options, returning);
   }
 
-  /** The key's lease under the policy of now; what it held under another is given back. */
-  #leaseOf({ policy, field }: Charge): Leased | undefined {
-    const known = this.#keys.get(field);
-    if (known?.policy === policy) return known;
-    if (known !== undefined) {
-      this.#giveBack(known, known.lease.takeBack(0, true));
-      this.#keys.delete(field);
-    }
-    const terms = this.#termsOf(policy);
-    if (terms === null || this.#keys.size >= maxKeys) return undefined;
-    const leased = { policy, field, lease: new KeyLease<Waiting>(policy.rate, terms) };
-    this.#keys.set(field, leased);
-    return leased;
-  }
-
-  #termsOf(policy: Policy): LeaseTerms | null {
-    const known = this.#terms.get(policy);
+  #tableOf(policy: Policy): Table {
+    const known = this.#tables.get(policy);
     if (known !== undefined) return known;
     const { sharers, leaseMs, pollMs } = this.#options;
     const chunk = chunkOf(policy, sharers);
-    const terms = chunk >= leastChunk ? { chunk, leaseMs, pollMs } : null;
-    this.#terms.set(policy, terms);
-    return terms;
+    const table = { terms: chunk >= leastChunk ? { chunk, leaseMs, pollMs } : null, keys: new Map<string, Leased>() };
+    this.#tables.set(policy, table);
+    return table;
   }
 
   #giveBack(leased: Leased, unspent: Unspent | undefined): void {
     if (unspent !== undefined) this.#returning.push({ leased, unspent });
   }
 
-  async #callIfDue(leased: Leased): Promise<void> {
+  #callIfDue(leased: Leased): void {
     const { batchers, buckets, clock, sharers } = this.#options;
     const { lease, policy, field } = leased;
+    const sentMs = clock.monotonicMs();
+    const call = lease.call(sentMs);
+    if (call === undefined) return;
+    this.#giveBack(leased, call.unspent);
     const batcher = batchers[buckets.indexOf(field)] as Pick<Batcher, 'check'>;
-    for (;;) {
-      const sentMs = clock.monotonicMs();
-      const call = lease.call(sentMs);
-      if (call === undefined) return;
-      this.#giveBack(leased, call.unspent);
-      const answer = await batcher.check({ policy, field, cost: call.need, lease: { want: call.want, sharers } });
+    const charge = { policy, field, cost: call.need, lease: { want: call.want, sharers } };
+    batcher.check(charge, (answer) => {
       this.#settle(leased, answer, sentMs);
-    }
+      this.#callIfDue(leased);
+    });
   }
 
   #settle(leased: Leased, answer: Answer, sentMs: number): void {
-    const { lease, field } = leased;
+    const { lease } = leased;
     const nowMs = this.#options.clock.monotonicMs();
     if (isFailure(answer)) {
       for (const { resolve } of lease.fail(nowMs)) resolve(answer);
@@ -153,8 +175,6 @@ class LeaseTable implements Leases {
     this.#giveBack(leased, excess);
     for (const { resolve } of admitted) resolve(rulingOf(lease, true, nowMs));
     for (const { resolve } of refused) resolve(rulingOf(lease, false, nowMs));
-    // Nobody will ask this one any more: the policy has changed meanwhile.
-    if (this.#keys.get(field) !== leased) this.#giveBack(leased, lease.takeBack(nowMs, true));
   }
 }
 

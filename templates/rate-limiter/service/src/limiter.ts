@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '@dsp/kit/clock';
 import type { KvClient } from '@dsp/kit/kv';
 import { type Batcher, createBatcher, isFailure } from './batcher.ts';
 import { type Buckets, createBuckets } from './buckets.ts';
-import { type Check, chargeOf, chargesOf } from './check.ts';
+import { type Check, chargeOf, chargesOf, isCost } from './check.ts';
 import { createDecider } from './decide.ts';
 import type { Decision } from './decision.ts';
 import { refillMs } from './gcra.ts';
@@ -82,11 +82,16 @@ export function createLimiter(options: LimiterOptions): Limiter {
   const batchers = made.map((_, index) => bucketBatcher(options, buckets, made, index, clock, metrics));
   const local = createLocalLimiter(instances);
   // While instances are replaced one after the other, there is one more of them.
-  const leasing = { buckets, batchers, clock, metrics, sharers: instances + 1, leaseMs, pollMs: leasePollMs };
+  const leasing = { buckets, batchers, policies, clock, metrics, sharers: instances + 1, leaseMs, pollMs: leasePollMs };
   const leases = createLeases(leasing);
   const decider = createDecider({ buckets, batchers, leases, local, clock, metrics, blindRetryMs });
-  const decide = (policy: string, key: string, cost = 1) =>
-    decider.one(chargeOf(policies.current(), { policy, key, cost }));
+  const decide = (name: string, key: string, cost = 1) => {
+    const current = policies.current();
+    const leased = leases.find(current.get(name), key);
+    // A key that is known has been looked at before.
+    if (leased !== undefined && isCost(leased.policy, cost)) return decider.leased(leased, cost);
+    return decider.one(chargeOf(current, { policy: name, key, cost }));
+  };
   const ready = makeBuckets(options, buckets, made, clock, stop.signal);
   const sweeper = {
     buckets,

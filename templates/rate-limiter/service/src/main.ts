@@ -4,8 +4,8 @@ import { readConfig } from '@dsp/kit/config';
 import { kvFromEnv } from '@dsp/kit/kv';
 import { type Logger, runService } from '@dsp/kit/lifecycle';
 import { z } from 'zod';
-import { createApp } from './app.ts';
 import { createLimiter } from './limiter.ts';
+import { createListener } from './listener.ts';
 import { type LimiterMetrics, limiterMetrics } from './metrics.ts';
 import { watchPolicies } from './policies.ts';
 
@@ -43,7 +43,7 @@ await runService({
       onStoreError: atMostEverySecond((error, more) => log.warn({ err: error, more }, 'store')),
     });
     return {
-      app: createApp({ limiter, log }),
+      app: createListener({ limiter, log }),
       async ready() {
         if (!limiter.isReady()) throw new Error('the buckets are not in the store yet');
       },

@@ -172,6 +172,13 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
       expect(await emptied()).toBe(true);
     });
 
+    it('a bucket whose times were written in another form', async () => {
+      await setMeta((parts) => {
+        parts[0] = (parts[0] as string).replace('/packed', '');
+      });
+      expect(await emptied()).toBe(true);
+    });
+
     it('a bucket that is gone', async () => {
       await call('DEL', bucket);
       expect(await emptied()).toBe(true);

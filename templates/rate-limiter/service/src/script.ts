@@ -4,13 +4,13 @@
  *
  * - A TAT is its µs as a little-endian double, and a second one of the ticks where the rate's interval is no whole number
  *   of µs (gcra.ts). Packed, for writing numbers out and reading them back took half of the script's time.
- * - The bucket's state is `<owner> <last> <fence> <barrier>`. Owner is the server process that wrote it, and the layout
- *   (number of buckets). Last is the time of the last write, fence the moment at which every key of the bucket was set to
+ * - The bucket's state is `<owner> <last> <fence> <barrier>`. Owner is the server process that wrote it, the layout
+ *   (number of buckets), and the form of the TATs. Last is the time of the last write, fence the moment at which every key of the bucket was set to
  *   empty, barrier the moment before which no charge may be refunded.
  *
  * A bucket is fenced, that is emptied and every key in it refused until it has refilled, when the state cannot be trusted:
  * another process owns it now (a failover or a restart may have lost the latest admissions), it is missing although this
- * limiter has seen it, the number of buckets changed, or the clock went back by more than a second. Setbacks of the clock
+ * limiter has seen it, the number of buckets or the form changed, or the clock went back by more than a second. Setbacks of the clock
  * below that hold time still.
  *
  * All numbers are integers below 2^53, exact in Lua's doubles.
@@ -21,7 +21,7 @@ import { defineScript } from '@dsp/kit/kv';
 /** The time, and whether the bucket's state holds. Sets now, last, fence, barrier and trusted; needs `meta`, `owner`. */
 const readBucket = `
 local key = KEYS[1]
-local owner = ARGV[1] .. '/' .. ARGV[2]
+local owner = ARGV[1] .. '/' .. ARGV[2] .. '/packed'
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local last, fence, barrier, trusted = 0, 0, 0, false
@@ -148,7 +148,7 @@ return reply
 export const createScript = defineScript(`${readBucket}
 local found = redis.call('HGET', key, '@')
 if found then
-  return string.match(found, '/(%d+) ') == ARGV[2] and 1 or 2
+  return string.match(found, '/(%d+)/packed ') == ARGV[2] and 1 or 2
 end
 if ARGV[3] == '1' then fence = now end
 barrier = now

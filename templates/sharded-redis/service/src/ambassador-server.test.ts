@@ -42,13 +42,13 @@ async function say(text: string, reply: (sent: Sent) => unknown, sent: Sent[] = 
 describe('the ambassador', () => {
   it('sends each command to the owner of its key, and gives words and values apart', async () => {
     const sent: Sent[] = [];
-    const answers: Record<string, unknown> = { set: Buffer.from('OK'), get: Buffer.from('OK'), incr: 2 };
+    const answers: Record<string, unknown> = { SET: Buffer.from('OK'), GET: Buffer.from('OK'), INCR: 2 };
     const said = await say('SET a 1\r\nget a\r\nINCR b\r\n', ({ name }) => answers[name], sent);
     expect(said).toBe('+OK\r\n$2\r\nOK\r\n:2\r\n');
     expect(sent).toEqual([
-      { key: 'a', name: 'set', args: ['a', '1'], readOnly: false },
-      { key: 'a', name: 'get', args: ['a'], readOnly: true },
-      { key: 'b', name: 'incr', args: ['b'], readOnly: false },
+      { key: 'a', name: 'SET', args: ['a', '1'], readOnly: false },
+      { key: 'a', name: 'GET', args: ['a'], readOnly: true },
+      { key: 'b', name: 'INCR', args: ['b'], readOnly: false },
     ]);
   });
 
@@ -58,7 +58,7 @@ describe('the ambassador', () => {
   });
 
   it('joins what several servers say', async () => {
-    const said = await say('MGET a b\r\nDEL a b c\r\n', ({ key, name }) => (name === 'mget' ? [key] : 1));
+    const said = await say('MGET a b\r\nDEL a b c\r\n', ({ key, name }) => (name === 'MGET' ? [key] : 1));
     expect(said).toBe('*2\r\n$1\r\na\r\n$1\r\nb\r\n:3\r\n');
   });
 

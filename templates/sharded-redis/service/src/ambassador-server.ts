@@ -85,7 +85,8 @@ async function fromOwners(
 ): Promise<unknown> {
   const answers = await Promise.all(
     partsOf(name, command, args).map((part) =>
-      kv.command(part.key.toString(), { name, args: part.args, asBuffer: true }, command.readOnly),
+      // In capitals: the driver would turn the answers of some names that it knows into objects.
+      kv.command(part.key.toString(), { name: name.toUpperCase(), args: part.args, asBuffer: true }, command.readOnly),
     ),
   );
   const joined = joinAnswers(command, answers);

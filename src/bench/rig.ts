@@ -1,0 +1,85 @@
+/** A running deployment made ready for windows of load: who is called, how often, and by how many threads. */
+
+import { availableParallelism } from 'node:os';
+import { DspError } from '../errors.ts';
+import { phases } from './generator-protocol.ts';
+import type { BenchInput } from './input.ts';
+import type { ModelInput } from './machine-model.ts';
+import { cpuBetween } from './process-cpu.ts';
+import { type BenchedPart, benchedParts, checkReachable, loadedParts } from './system.ts';
+import { parseThresholds } from './thresholds.ts';
+import { type Rates, runWindow, sumRates, type Window, type WindowDeps, windowMs } from './window.ts';
+
+export interface Rig {
+  readonly parts: readonly BenchedPart[];
+  readonly loaded: readonly BenchedPart[];
+  /** As planned, at the deployment's scale. */
+  readonly rates: Rates;
+  readonly workers: number;
+  /** The parts as the prediction sees them. */
+  readonly model: Omit<ModelInput, 'measured'>;
+  /** `whole`: fills the part first and reads it back after. */
+  window(
+    rates: Rates,
+    options: { readonly whole: boolean; readonly seed?: number; readonly leastMs?: number },
+  ): Promise<Window>;
+}
+
+const reachableWithinMs = 2000;
+const maxConnections = 512;
+const warmupMs = 1000;
+const longestMs = 20_000;
+/** Others may use this share of the machine when a window begins. */
+const quietShare = 0.12;
+
+/** Throws as a bench does before its load: `bench.no-deployment`, `bench.unreachable`, `bench.threshold`. */
+export async function readyRig(input: BenchInput, deps: WindowDeps, leastMs: number): Promise<Rig> {
+  const { plan, settings, deployment, patternOf } = input;
+  const { requirements } = plan;
+  const parts = await benchedParts(plan, deployment, patternOf, 1);
+  const loaded = loadedParts(parts);
+  if (loaded.length === 0) {
+    throw new DspError('bench.no-deployment', { project: requirements.name, missing: 'no part takes load' });
+  }
+  const operations = Object.fromEntries(loaded.map(({ part, offeredLoad }) => [part.name, Object.keys(offeredLoad)]));
+  const thresholds = parseThresholds(requirements.slo, { operations, phases });
+  await checkReachable(loaded, reachableWithinMs);
+  const rates: Rates = Object.fromEntries(loaded.map(({ part, offeredLoad }) => [part.name, offeredLoad]));
+  // One thread for each core but one: what is called shares the cores, and one thread alone fills a core.
+  const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / 2));
+  const timeoutMs = Math.min(5000, Math.max(2000, 10 * requirements.latency.p99Ms));
+  return {
+    parts,
+    loaded,
+    rates,
+    workers,
+    model: { parts: parts.map(({ part }) => ({ part, pattern: patternOf(part.pattern) })), plan, rates, workers },
+    window: async (offered, { whole, seed = settings.seed, leastMs: least = leastMs }) => {
+      await untilQuiet(deps);
+      return runWindow(
+        {
+          ...{ loaded, rates: offered, requirements, thresholds, seed, workers, maxConnections, timeoutMs, whole },
+          arrivals: settings.arrivals,
+          skew: settings.skew ?? null,
+          warmupMs,
+          steadyMs: windowMs(sumRates(offered), thresholds, [least, longestMs]),
+        },
+        deps,
+      );
+    },
+  };
+}
+
+const lookMs = 400;
+const patienceMs = 20_000;
+
+/** Waits while others use the machine, but not for ever: what they then spoil is told by the window itself. */
+async function untilQuiet({ clock, signal, sampleProcesses }: WindowDeps): Promise<void> {
+  const until = clock.monotonicMs() + patienceMs;
+  while (clock.monotonicMs() < until) {
+    const before = sampleProcesses();
+    await clock.sleep(lookMs, signal);
+    const seen = cpuBetween(before, sampleProcesses());
+    if (seen === null || seen.foreignShare <= quietShare) return;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * measured.json: the service times that `dsp bench --calibrate` measured, with the machine they were measured on. It lies
+ * beside dsp.yaml and is committed: plan.json follows from both, on whatever machine they are planned.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { withSortedKeys } from '../digest.ts';
+import { DspError } from '../errors.ts';
+import type { ServiceTime } from '../pattern.ts';
+
+export const measuredFile = 'measured.json';
+
+const us = z.number().nonnegative();
+const shape = z.strictObject({
+  schemaVersion: z.literal(1),
+  /** Times of one machine say nothing of another. */
+  machine: z.strictObject({ cpus: z.number().int().positive(), model: z.string(), memoryMiB: us, node: z.string() }),
+  /** Day of the measurement. */
+  date: z.string(),
+  /** CPU of one visit, µs, with its 95 % confidence interval. */
+  times: z.record(z.string(), z.strictObject({ meanUs: us, lowUs: us, highUs: us, scv: us, windows: us })),
+  /** CPU with no load, µs a second, by kind of process. */
+  idleUs: z.record(z.string(), us),
+});
+
+export type MeasuredTimes = z.infer<typeof shape>;
+export type Fingerprint = MeasuredTimes['machine'];
+
+/** The machine that this runs on. */
+export function fingerprint(): Fingerprint {
+  const all = cpus();
+  return {
+    cpus: all.length,
+    model: all[0]?.model.trim() ?? 'unknown',
+    memoryMiB: Math.round(totalmem() / 2 ** 20),
+    node: process.versions.node,
+  };
+}
+
+/** Why times of the one machine do not hold on the other; null when they do. Memory may differ by what a kernel keeps. */
+export function otherMachine(measured: Fingerprint, here: Fingerprint): string | null {
+  const major = (version: string) => version.split('.')[0];
+  const differs =
+    measured.cpus !== here.cpus ||
+    measured.model !== here.model ||
+    Math.abs(measured.memoryMiB - here.memoryMiB) > 0.1 * here.memoryMiB ||
+    major(measured.node) !== major(here.node);
+  return differs ? `measured on ${machineWords(measured)}, and this is ${machineWords(here)}` : null;
+}
+
+export function machineWords({ cpus, model, memoryMiB, node }: Fingerprint): string {
+  return `${cpus} × ${model} with ${Math.round(memoryMiB / 1024)} GiB, Node ${node}`;
+}
+
+/** Throws `measured.unreadable`. */
+export function parseMeasured(text: string, file: string): MeasuredTimes {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw new DspError('measured.unreadable', { problem: (error as Error).message }, { where: file, cause: error });
+  }
+  const parsed = shape.safeParse(document);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const problem = `${issue?.path.join('.') || 'document'}: ${issue?.message ?? 'wrong shape'}`;
+  throw new DspError('measured.unreadable', { problem }, { where: file });
+}
+
+export function formatMeasured(measured: MeasuredTimes): string {
+  return `${JSON.stringify(withSortedKeys(measured), null, 2)}\n`;
+}
+
+/** As the planner takes them. */
+export function serviceTimesOf({ times, machine, date }: MeasuredTimes): Readonly<Record<string, ServiceTime>> {
+  const citation = `measured on ${machineWords(machine)}, ${date}`;
+  return Object.fromEntries(
+    Object.entries(times).map(([name, { meanUs, lowUs, highUs, scv }]) => [
+      name,
+      { meanUs, lowUs, highUs, scv, source: 'measured' as const, citation },
+    ]),
+  );
+}
+
+/** Those of a project, of whatever machine: a plan follows from the project's files alone, wherever it is made. */
+export async function readServiceTimes(project: string): Promise<Readonly<Record<string, ServiceTime>>> {
+  const measured = await readMeasured(project);
+  return measured === null ? {} : serviceTimesOf(measured);
+}
+
+/** Null when nothing was measured yet. Throws `measured.unreadable`. */
+export async function readMeasured(project: string): Promise<MeasuredTimes | null> {
+  const file = join(project, measuredFile);
+  const text = await readFile(file, 'utf8').catch(() => null);
+  return text === null ? null : parseMeasured(text, file);
+}

@@ -1,0 +1,76 @@
+/** `dsp bench --find-capacity` and `dsp bench --calibrate`. */
+
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCalibration, runCapacity, type SearchDeps, type TimesUsed } from '../bench/capacity-run.ts';
+import type { Benched } from '../bench/conclude.ts';
+import type { CapacityStep } from '../bench/find-capacity.ts';
+import type { BenchInput } from '../bench/input.ts';
+import { sampleProcesses } from '../bench/process-cpu.ts';
+import { stepRow } from '../bench/report-capacity.ts';
+import {
+  fingerprint,
+  formatMeasured,
+  machineWords,
+  measuredFile,
+  otherMachine,
+  readMeasured,
+} from '../capacity/measured.ts';
+import { systemClock } from '../clock.ts';
+import type { ExitCode } from '../errors.ts';
+import { attempt } from '../project/files.ts';
+import type { Terminal } from '../terminal.ts';
+import type { BenchOptions } from './bench.ts';
+
+export async function runSearch(input: BenchInput, project: string, terminal: Terminal): Promise<Benched> {
+  const times = await timesFor(project);
+  terminal.note(
+    `searching the capacity of ${input.plan.requirements.name}, seed ${input.settings.seed}; ${times.words}`,
+  );
+  return runCapacity(input, times, depsOf(input, terminal));
+}
+
+/** Measured times of this machine; those of another one are refused, and the priors taken instead. */
+async function timesFor(project: string): Promise<TimesUsed> {
+  const measured = await readMeasured(project);
+  if (measured === null) return { measured: null, words: 'priors: nothing was measured yet (dsp bench --calibrate)' };
+  const other = otherMachine(measured.machine, fingerprint());
+  if (other === null) return { measured, words: `measured on this machine, ${measured.date}` };
+  return { measured: null, words: `priors: ${measuredFile} is refused, for it was ${other}` };
+}
+
+export async function runCalibrate(
+  input: BenchInput,
+  options: BenchOptions,
+  terminal: Terminal,
+): Promise<0 | ExitCode> {
+  terminal.note(`measuring service times of ${input.plan.requirements.name}, seed ${input.settings.seed}`);
+  const measured = await runCalibration(input, depsOf(input, terminal));
+  const file = join(options.project, measuredFile);
+  await attempt(file, async () => {
+    await writeFile(`${file}.draft`, formatMeasured(measured));
+    await rename(`${file}.draft`, file);
+  });
+  if (options.json) terminal.json({ ...measured, file });
+  else {
+    for (const [name, { meanUs, lowUs, highUs }] of Object.entries(measured.times)) {
+      terminal.out(`${name}: ${meanUs} µs (${lowUs} to ${highUs})`);
+    }
+  }
+  terminal.note(`${file}: measured on ${machineWords(measured.machine)}; plan with it: dsp plan --write`);
+  return 0;
+}
+
+function depsOf(input: BenchInput, terminal: Terminal): SearchDeps {
+  return {
+    clock: systemClock,
+    signal: terminal.interrupt,
+    onProgress: () => {},
+    sampleProcesses: () => sampleProcesses(input.deployment.root),
+    onStep: (step: CapacityStep) => terminal.note(stepRow(step).join('  ')),
+    onWindow: (done, of, { offeredPerSecond, cpu }) => {
+      const others = cpu === null ? '' : `, others took ${Math.round(cpu.foreignShare * 100)} %`;
+      terminal.note(`${done} of ${of}: ${Math.round(offeredPerSecond)}/s${others}`);
+    },
+  };
+}

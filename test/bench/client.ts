@@ -1,0 +1,139 @@
+/**
+ * The kit's sharded client on a ring of three servers, beside: one direct connection to each (the client's own connection,
+ * and ioredis with its automatic pipelining, the shard chosen by the same ring), and the same three behind nutcracker.
+ * Servers and proxy share core 0, the client has core 1. Then, without any server, how many keys move from 3 shards to 4.
+ *
+ * `npm run bench -- client [rounds]`
+ */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { has } from './side-by-side.ts';
+import { Bench, figures, freePort, onCore1, ratio, rounds, type Turn, turn } from './turns.ts';
+
+interface Node {
+  readonly name: string;
+  readonly address: string;
+  readonly weight: number;
+}
+
+interface Emitted {
+  ringKv(options: object): { get(key: string): Promise<string | null>; close(): Promise<void> };
+  buildRing(nodes: readonly Node[]): object;
+  serverOf(ring: object, key: string): number;
+  RedisConnection: {
+    open(
+      address: string,
+      timeoutMs: number,
+      clock: object,
+    ): Promise<{ send(command: object, timeoutMs: number): Promise<unknown>; close(): void }>;
+  };
+  systemClock: object;
+}
+
+const exported = `
+export { ringKv } from './templates/kit/src/kv-ring.ts';
+export { buildRing, serverOf } from './templates/kit/src/ketama.ts';
+export { RedisConnection } from './templates/kit/src/redis-connection.ts';
+export { systemClock } from './templates/kit/src/clock.ts';`;
+
+const seconds = 2;
+const callers = 256;
+const keys = 5000;
+const shards = 3;
+/** nutcracker knows neither HELLO nor CLIENT nor INFO, and ends the connection that sends them. */
+const options = { enableAutoPipelining: true, protocol: 2, disableClientInfo: true, enableReadyCheck: false } as const;
+
+async function ask(ms: number, get: (key: string) => Promise<unknown>): Promise<number> {
+  const untilMs = performance.now() + ms;
+  const counts = await Promise.all(
+    Array.from({ length: callers }, async (_, caller) => {
+      let asked = 0;
+      for (let at = caller * 17; performance.now() < untilMs; at++, asked++) await get(`key-${at % keys}`);
+      return asked;
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function startNutcracker(bench: Bench, nodes: readonly Node[]): Promise<{ port: number; pid: number }> {
+  const [port, statsPort] = [await freePort(), await freePort()];
+  const servers = nodes.map(({ name, address }) => `    - ${address}:1 ${name}`).join('\n');
+  const pool = `  listen: 127.0.0.1:${port}\n  hash: fnv1a_64\n  distribution: ketama\n  redis: true\n  servers:\n${servers}`;
+  const file = join(bench.directory, 'nutcracker.yml');
+  writeFileSync(file, `pool:\n${pool}\n`);
+  return { port, pid: await bench.server('nutcracker', ['-c', file, '-s', String(statsPort), '-m', '16384'], port) };
+}
+
+/** Share of a hundred thousand keys whose shard is another one when the fourth joins. */
+function moved({ buildRing, serverOf }: Emitted): number {
+  const nodes = Array.from({ length: 4 }, (_, n) => ({ name: `store-${n}`, address: '', weight: 1 }));
+  const [three, four] = [buildRing(nodes.slice(0, 3)), buildRing(nodes)];
+  const all = Array.from({ length: 100_000 }, (_, n) => `user:${n}:profile`);
+  return all.filter((key) => serverOf(three, key) !== serverOf(four, key)).length / all.length;
+}
+
+async function compare(count: number): Promise<void> {
+  const bench = new Bench();
+  try {
+    const emitted = await bench.bundle<Emitted>(exported);
+    const redis = [];
+    for (let shard = 0; shard < shards; shard++) redis.push(await bench.redis());
+    const nodes = redis.map(({ port }, n) => ({ name: `store-${n}`, address: `127.0.0.1:${port}`, weight: 1 }));
+    const ring = emitted.buildRing(nodes);
+    const kv = emitted.ringKv({ timeoutMs: 5000, nodes });
+    const bare = await Promise.all(
+      nodes.map(({ address }) => emitted.RedisConnection.open(address, 5000, emitted.systemClock)),
+    );
+    const ioredis = redis.map(({ port }) => new Redis({ ...options, port }));
+    const pids = redis.map(({ pid }) => pid);
+    const of =
+      (get: (key: string) => Promise<unknown>, also: readonly number[] = []) =>
+      (): Promise<Turn> =>
+        turn([...pids, ...also], seconds * 1000, (ms) => ask(ms, get));
+    const contestants: Record<string, () => Promise<Turn>> = {
+      kit: of((key) => kv.get(key)),
+      direct: of(async (key) => bare[emitted.serverOf(ring, key)]?.send({ name: 'GET', args: [key] }, 5000)),
+      ioredis: of(async (key) => ioredis[emitted.serverOf(ring, key)]?.get(key)),
+    };
+    const others: Redis[] = [];
+    if (has('nutcracker')) {
+      const proxy = await startNutcracker(bench, nodes);
+      const through = new Redis({ ...options, port: proxy.port });
+      others.push(through);
+      contestants.nutcracker = of((key) => through.get(key), [proxy.pid]);
+    }
+    const turns = await rounds(count, contestants);
+    report(turns);
+    console.log(`keys that move from 3 shards to 4: ${(100 * moved(emitted)).toFixed(2)} % (goal: at most 27.5 %)`);
+    await kv.close();
+    for (const client of [...ioredis, ...others]) client.disconnect();
+    for (const connection of bare) connection.close();
+  } finally {
+    await bench.end();
+  }
+}
+
+function report(turns: Readonly<Record<string, readonly Turn[]>>): void {
+  const of = (name: string, key: keyof Turn) => (turns[name] ?? []).map((measured) => measured[key]);
+  const anchors = {
+    direct: 'one direct connection a shard',
+    ioredis: 'one ioredis a shard, automatic pipelining',
+    nutcracker: 'ioredis through nutcracker',
+  };
+  for (const [name, words] of Object.entries(anchors)) {
+    if (turns[name] === undefined) {
+      console.log(`sharded client: ${name} is not installed`);
+      continue;
+    }
+    const cpu = (which: string) => of(which, 'clientUs').map((us, at) => us + (of(which, 'serverUs')[at] ?? 0));
+    console.log(`sharded client, gets/s: ${ratio(of('kit', 'perSecond'), of(name, 'perSecond'))} ${words}`);
+    console.log(
+      `  client CPU time saved: ${ratio(of(name, 'clientUs'), of('kit', 'clientUs'))}, all: ${ratio(cpu(name), cpu('kit'))}`,
+    );
+  }
+  for (const [name, found] of Object.entries(turns)) console.log(`  ${figures(name, found)}`);
+}
+
+if (await onCore1()) await compare(Number(process.argv[2] ?? 5));
