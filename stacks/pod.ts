@@ -252,7 +252,7 @@ function probe(probe: Probe, owner: Owner): types.input.core.v1.Probe {
   if (probe.kind === 'http') return { httpGet: { path: probe.path, port } };
   if (probe.kind === 'tcp') return { tcpSocket: { port } };
   const tls = tlsArguments({ readiness: probe, ...owner });
-  const ping = `redis-cli -h "$${podIp}" -p ${port} ${tls} ping | grep -q PONG`;
+  const ping = `redis-cli -h "$${podIp}" -p ${port}${tls && ` ${tls}`} ping | grep -q PONG`;
   return { exec: { command: ['sh', '-c', ping] } };
 }
 
