@@ -15,7 +15,8 @@ export async function declare(program: () => unknown): Promise<readonly Declared
   const declared: Declared[] = [];
   const mocks: runtime.Mocks = {
     newResource({ type, name, inputs }) {
-      declared.push({ kind: type.startsWith('kubernetes:') ? (type.split(':').at(-1) ?? type) : type, name, inputs });
+      const kind = type.startsWith('kubernetes:') ? (type.split(':').at(-1) ?? type) : type;
+      declared.push({ kind, name, inputs: opened(inputs) });
       return { id: `${name}-id`, state: inputs };
     },
     call: ({ inputs }) => inputs,
@@ -28,6 +29,17 @@ export async function declare(program: () => unknown): Promise<readonly Declared
   // Resources are registered in the background.
   await runtime.disconnect();
   return declared;
+}
+
+/** By which Pulumi's protocol knows a secret. */
+const secretMark = '4dabf18193072939515e22adb298388d';
+
+/** What the API gets: a provider is told which inputs are secret, and sends their plain values. */
+function opened(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(opened);
+  if (value === null || typeof value !== 'object') return value;
+  if (secretMark in value && 'value' in value) return opened(value.value);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, opened(item)]));
 }
 
 /** The one resource of that kind and name. */

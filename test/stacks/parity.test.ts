@@ -26,12 +26,23 @@ interface Container {
 const ownTopology = ({ topology }: Plan, part: string): Topology => ({
   processSets: topology.processSets.filter((set) => set.part === part),
   jobs: topology.jobs.filter((job) => job.part === part),
+  secrets: (topology.secrets ?? []).filter((secret) => secret.part === part),
 });
+
+/** What `dsp deploy` puts into the configuration. */
+const textsOf = ({ topology }: Plan) =>
+  Object.fromEntries(
+    (topology.secrets ?? []).map(({ name, content }) => [
+      name,
+      content.kind === 'password' ? { password: `of ${name}` } : { 'ca.crt': 'ca', 'tls.crt': 'crt', 'tls.key': 'key' },
+    ]),
+  );
 
 /** Every part of the plan, constructed as index.ts does it. */
 async function deployPlan(plan: Plan): Promise<{ resources: readonly Declared[]; urls: Record<string, unknown> }> {
   const topologies = plan.parts.map((part) => ownTopology(plan, part.name));
-  const target = makeTarget(plan.requirements.name, topologies, { files: (path) => `content of ${path}` });
+  const files = (path: string) => `content of ${path}`;
+  const target = makeTarget(plan.requirements.name, topologies, { files, secrets: textsOf(plan) });
   const urls: Record<string, unknown> = {};
   const constructs = await Promise.all(
     plan.parts.map(async (part) => {
@@ -104,7 +115,12 @@ describe.each(scenarios)('%s', (name) => {
       );
       expect(claims).toEqual(set.volumes.map((volume) => volume.name));
       const mounts = container.volumeMounts.map((mount) => mount.name);
-      expect(mounts).toEqual(['tmp', ...claims, ...(set.files.length > 0 ? ['files'] : [])]);
+      expect(mounts).toEqual([
+        'tmp',
+        ...claims,
+        ...(set.files.length > 0 ? ['files'] : []),
+        ...(set.secretFiles ? ['secret-files'] : []),
+      ]);
       expect(
         container.readinessProbe !== undefined &&
           (container.livenessProbe !== undefined) === (set.liveness !== undefined),
