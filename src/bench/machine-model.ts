@@ -16,7 +16,7 @@ export const generatorPrior: ServiceTime = {
   meanUs: 38,
   scv: 1,
   source: 'prior',
-  citation: 'a request over a kept connection, one thread, two cores of a virtual machine',
+  citation: 'a guess for a request over a kept connection; --calibrate measures it',
 };
 
 /**

@@ -44,7 +44,7 @@ export interface Capacity {
   readonly plannedCores: number;
 }
 
-/** How much each core more slows the others: prior, from two busy cores of a virtual machine. */
+/** How much each core more slows the others: prior, a guess that no measurement stands behind. */
 export const contention = 0.03;
 /** A single-threaded process has this share of a core at most: collections, and the turns of others, take the rest. */
 const threadShare = 0.95;

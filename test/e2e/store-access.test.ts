@@ -124,7 +124,7 @@ describe.skipIf(!onPath('redis-server')).each([
 
   it('shows its secrets to nobody: not in arguments, records, logs, plan or project', () => {
     const texts = Object.values(secrets()).flatMap(({ password, 'tls.key': key }) => password ?? key ?? []);
-    expect(texts).toHaveLength(tls ? 5 : 4);
+    expect(texts).toHaveLength(tls ? 6 : 5);
     const secretParts = texts.map((text) => text.replace(/-----.*-----|\s/g, '').slice(0, 60));
     const shows = (text: string) => secretParts.some((part) => text.replace(/\s/g, '').includes(part));
     expect(shows(texts.join(''))).toBe(true);
