@@ -30,7 +30,7 @@ const ownTopology = ({ topology }: Plan, part: string): Topology => ({
 });
 
 /** What `dsp deploy` puts into the configuration. */
-const textsOf = ({ topology }: Plan) =>
+const textsOf = ({ topology }: Plan): Readonly<Record<string, Readonly<Record<string, string>>>> =>
   Object.fromEntries(
     (topology.secrets ?? []).map(({ name, content }) => [
       name,
