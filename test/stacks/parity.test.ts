@@ -29,14 +29,18 @@ const ownTopology = ({ topology }: Plan, part: string): Topology => ({
   secrets: (topology.secrets ?? []).filter((secret) => secret.part === part),
 });
 
+type Texts = Readonly<Record<string, string>>;
+
 /** What `dsp deploy` puts into the configuration. */
-const textsOf = ({ topology }: Plan): Readonly<Record<string, Readonly<Record<string, string>>>> =>
-  Object.fromEntries(
-    (topology.secrets ?? []).map(({ name, content }) => [
-      name,
-      content.kind === 'password' ? { password: `of ${name}` } : { 'ca.crt': 'ca', 'tls.crt': 'crt', 'tls.key': 'key' },
-    ]),
-  );
+function textsOf({ topology }: Plan): Readonly<Record<string, Texts>> {
+  const certificate: Texts = { 'ca.crt': 'ca', 'tls.crt': 'crt', 'tls.key': 'key' };
+  const secrets = topology.secrets ?? [];
+  const entries = secrets.map(({ name, content }): [string, Texts] => [
+    name,
+    content.kind === 'password' ? { password: `of ${name}` } : certificate,
+  ]);
+  return Object.fromEntries(entries);
+}
 
 /** Every part of the plan, constructed as index.ts does it. */
 async function deployPlan(plan: Plan): Promise<{ resources: readonly Declared[]; urls: Record<string, unknown> }> {
