@@ -1,7 +1,5 @@
 /** A bench from plan and deployment to report: load with faults, then invariants, checks and verdict. */
 
-import { availableParallelism } from 'node:os';
-import { DspError } from '../errors.ts';
 import { seededRandom } from '../random.ts';
 import type { FaultSpec } from '../requirements/faults.ts';
 import type { Requirements } from '../requirements/requirements.ts';
@@ -9,16 +7,14 @@ import { type Benched, conclude } from './conclude.ts';
 import { startControl } from './control.ts';
 import type { FaultContext } from './fault-course.ts';
 import { parsePhase, phaseName, runPhase } from './faults.ts';
-import { type GeneratorPart, phases } from './generator-protocol.ts';
+import type { GeneratorPart } from './generator-protocol.ts';
 import type { BenchInput, BenchSettings } from './input.ts';
 import { type FaultStep, type LoadDeps, type LoadPlan, runLoad } from './load.ts';
-import { type BenchedPart, benchedParts, checkReachable, defaultFaults, faultRoles, loadedParts } from './system.ts';
-import { parseThresholds } from './thresholds.ts';
+import { generatorPart, maxConnections, mostWorkers, readyLoading, timeoutMsOf } from './loading.ts';
+import { type BenchedPart, checkReachable, defaultFaults, faultRoles } from './system.ts';
 
-const reachableWithinMs = 2000;
 /** A thread sends a few tens of thousands of requests a second; a quarter of that leaves the intended times exact. */
 const ratePerWorker = 5000;
-const maxConnections = 512;
 
 /**
  * Throws before any load when the deployment, a threshold or a fault is not what it should be (`bench.no-deployment`,
@@ -28,31 +24,20 @@ const maxConnections = 512;
 export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched> {
   const { plan, settings } = input;
   const { requirements } = plan;
-  const parts = await benchedParts(plan, input.deployment, input.patternOf, settings.rateFactor);
-  const loaded = loadedParts(parts);
-  if (loaded.length === 0) {
-    throw new DspError('bench.no-deployment', { project: requirements.name, missing: 'no part takes load' });
-  }
-  const operations = Object.fromEntries(loaded.map(({ part, offeredLoad }) => [part.name, Object.keys(offeredLoad)]));
-  const thresholds = parseThresholds(requirements.slo, { operations, phases });
+  const { parts, loaded, thresholds } = await readyLoading(input, settings.rateFactor);
   const faults = faultSteps(input, parts, deps);
-  await checkReachable(loaded, reachableWithinMs);
+  await checkReachable(loaded);
   const ratePerSecond = loaded.flatMap(({ offeredLoad }) => Object.values(offeredLoad)).reduce((a, b) => a + b, 0);
   const control = await startControl(requirements, ratePerSecond, settings.seed);
   try {
-    const generated = [...loaded.map((part) => generatorPart(part, requirements, settings)), control.part];
+    const { seed, skew } = settings;
+    const ownLoad = ({ offeredLoad }: BenchedPart) => ({ requirements, seed, skew: skew ?? null, offeredLoad });
+    const generated = [...loaded.map((part) => generatorPart(part, ownLoad(part))), control.part];
     const result = await runLoad(loadPlan(settings, requirements, generated, faults, ratePerSecond), deps);
     return await conclude({ ...input, parts, loaded, thresholds, result });
   } finally {
     await control.stop();
   }
-}
-
-function generatorPart(benched: BenchedPart, requirements: Requirements, { seed, skew }: BenchSettings): GeneratorPart {
-  const { part, workloadUrl, targets, offeredLoad } = benched;
-  const { name, localSizing, options } = part;
-  const context = { part: name, sizing: localSizing, options, requirements, offeredLoad, seed, ...(skew && { skew }) };
-  return { name, workloadUrl, targets: targets ?? [], context };
 }
 
 function faultSteps(input: BenchInput, parts: readonly BenchedPart[], deps: LoadDeps): readonly FaultStep[] {
@@ -75,7 +60,7 @@ function faultSteps(input: BenchInput, parts: readonly BenchedPart[], deps: Load
 }
 
 /** What the bench breaks: said by a flag, by the requirements, or by nobody. */
-export function faultPhases({ settings, plan }: BenchInput, parts: readonly BenchedPart[]): readonly string[] {
+function faultPhases({ settings, plan }: BenchInput, parts: readonly BenchedPart[]): readonly string[] {
   return settings.faults ?? plan.requirements.faults ?? defaultFaults(parts);
 }
 
@@ -108,15 +93,14 @@ function loadPlan(
   faults: readonly FaultStep[],
   ratePerSecond: number,
 ): LoadPlan {
-  const timeoutMs = Math.min(5000, Math.max(2000, 10 * requirements.latency.p99Ms));
-  const most = Math.max(1, Math.floor(availableParallelism() / 2));
+  const timeoutMs = timeoutMsOf(requirements);
   return {
     parts,
     faults,
     arrivals: settings.arrivals,
     ...(settings.shape && { shape: settings.shape }),
     seed: settings.seed,
-    workers: settings.workers ?? Math.min(most, Math.ceil(ratePerSecond / ratePerWorker)),
+    workers: settings.workers ?? Math.min(mostWorkers(), Math.ceil(ratePerSecond / ratePerWorker)),
     warmupMs: settings.warmupMs,
     steadyMs: settings.steadyMs,
     timeoutMs,

@@ -1,13 +1,10 @@
 /** A running deployment made ready for windows of load: who is called, how often, and by how many threads. */
 
-import { availableParallelism } from 'node:os';
-import { DspError } from '../errors.ts';
-import { phases } from './generator-protocol.ts';
 import type { BenchInput } from './input.ts';
+import { mostWorkers, readyLoading } from './loading.ts';
 import type { ModelInput } from './machine-model.ts';
 import { cpuBetween } from './process-cpu.ts';
-import { type BenchedPart, benchedParts, checkReachable, loadedParts } from './system.ts';
-import { parseThresholds } from './thresholds.ts';
+import { type BenchedPart, checkReachable } from './system.ts';
 import { type Rates, runWindow, sumRates, type Window, type WindowDeps, windowMs } from './window.ts';
 
 export interface Rig {
@@ -25,8 +22,6 @@ export interface Rig {
   ): Promise<Window>;
 }
 
-const reachableWithinMs = 2000;
-const maxConnections = 512;
 const warmupMs = 1000;
 const longestMs = 20_000;
 /** Others may use this share of the machine when a window begins. */
@@ -34,20 +29,12 @@ const quietShare = 0.12;
 
 /** Throws as a bench does before its load: `bench.no-deployment`, `bench.unreachable`, `bench.threshold`. */
 export async function readyRig(input: BenchInput, deps: WindowDeps, leastMs: number): Promise<Rig> {
-  const { plan, settings, deployment, patternOf } = input;
+  const { plan, settings, patternOf } = input;
   const { requirements } = plan;
-  const parts = await benchedParts(plan, deployment, patternOf, 1);
-  const loaded = loadedParts(parts);
-  if (loaded.length === 0) {
-    throw new DspError('bench.no-deployment', { project: requirements.name, missing: 'no part takes load' });
-  }
-  const operations = Object.fromEntries(loaded.map(({ part, offeredLoad }) => [part.name, Object.keys(offeredLoad)]));
-  const thresholds = parseThresholds(requirements.slo, { operations, phases });
-  await checkReachable(loaded, reachableWithinMs);
+  const { parts, loaded, thresholds } = await readyLoading(input, 1);
+  await checkReachable(loaded);
   const rates: Rates = Object.fromEntries(loaded.map(({ part, offeredLoad }) => [part.name, offeredLoad]));
-  // One thread for each core but one: what is called shares the cores, and one thread alone fills a core.
-  const workers = settings.workers ?? Math.max(1, Math.floor(availableParallelism() / 2));
-  const timeoutMs = Math.min(5000, Math.max(2000, 10 * requirements.latency.p99Ms));
+  const workers = settings.workers ?? mostWorkers();
   return {
     parts,
     loaded,
@@ -58,7 +45,7 @@ export async function readyRig(input: BenchInput, deps: WindowDeps, leastMs: num
       await untilQuiet(deps);
       return runWindow(
         {
-          ...{ loaded, rates: offered, requirements, thresholds, seed, workers, maxConnections, timeoutMs, whole },
+          ...{ loaded, rates: offered, requirements, thresholds, seed, workers, whole },
           arrivals: settings.arrivals,
           skew: settings.skew ?? null,
           warmupMs,

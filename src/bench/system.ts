@@ -95,8 +95,13 @@ export function defaultFaults(parts: readonly BenchedPart[]): readonly string[] 
   return first === undefined ? [] : [`kill:${first.part}.${first.role}`, `pause:${first.part}.${first.role}`];
 }
 
+const reachableWithinMs = 2000;
+
 /** Throws `bench.unreachable` for the first target that takes no connection. */
-export async function checkReachable(parts: readonly BenchedPart[], timeoutMs: number): Promise<void> {
+export async function checkReachable(
+  parts: readonly BenchedPart[],
+  timeoutMs: number = reachableWithinMs,
+): Promise<void> {
   for (const { part, targets } of parts) {
     for (const target of targets ?? []) {
       const problem = await tryConnect(target, timeoutMs);

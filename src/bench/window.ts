@@ -9,6 +9,7 @@ import type { Requirements } from '../requirements/requirements.ts';
 import { type Judged, judgeRun } from './checks.ts';
 import { type Cell, phaseDurationMs, total } from './figures.ts';
 import { type LoadDeps, type LoadResult, runLoad } from './load.ts';
+import { generatorPart, maxConnections, timeoutMsOf } from './loading.ts';
 import type { Arrivals } from './pacer.ts';
 import { type CpuUse, cpuBetween, type ProcessCpu } from './process-cpu.ts';
 import type { BenchedPart } from './system.ts';
@@ -28,8 +29,6 @@ export interface WindowInput {
   readonly skew?: KeySkew | null;
   readonly seed: number;
   readonly workers: number;
-  readonly maxConnections: number;
-  readonly timeoutMs: number;
   readonly warmupMs: number;
   readonly steadyMs: number;
   /** Fills the store first, and reads everything back after: for the first window of a seed, and for the invariants. */
@@ -68,20 +67,13 @@ export async function runWindow(input: WindowInput, deps: WindowDeps): Promise<W
     return sample;
   };
   const { loaded, requirements, seed } = input;
-  const parts = loaded.map(({ part, workloadUrl, targets }) => {
-    const { name, localSizing: sizing, options } = part;
-    const context = {
-      part: name,
-      sizing,
-      options,
-      requirements,
-      offeredLoad: input.rates[name] ?? {},
-      seed,
-      ...(input.skew && { skew: input.skew }),
-    };
-    return { name, workloadUrl, targets: targets ?? [], context, ...(input.whole ? {} : { loadOnly: true as const }) };
+  const parts = loaded.map((one) => {
+    const offeredLoad = input.rates[one.part.name] ?? {};
+    const generated = generatorPart(one, { requirements, seed, skew: input.skew ?? null, offeredLoad });
+    return input.whole ? generated : { ...generated, loadOnly: true as const };
   });
-  const { arrivals, workers, warmupMs, steadyMs, timeoutMs, maxConnections } = input;
+  const { arrivals, workers, warmupMs, steadyMs } = input;
+  const timeoutMs = timeoutMsOf(requirements);
   const recover = { quietMs: 0, maxMs: 0 };
   const load = { arrivals, seed, workers, warmupMs, steadyMs, timeoutMs, maxConnections, faults: [], recover };
   const result = await runLoad({ ...load, parts }, { ...deps, sampleCpu });
