@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/cli.js';
+const { main } = require('../dist/cli/cli.cjs');
 
 main(process.argv);

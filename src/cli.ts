@@ -8,7 +8,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { DspError, describeError, type ExitCode } from './errors.ts';
 import { packageVersion } from './package-root.ts';
 import { isProject, nearestProject } from './project/find.ts';
-import { processTerminal, type Terminal } from './terminal.ts';
+import { processTerminal, type Terminal, whenUnread } from './terminal.ts';
 
 type Action = (terminal: Terminal) => Promise<0 | ExitCode>;
 
@@ -142,6 +142,7 @@ function addDeploy(program: Command, project: Project, run: Run): void {
       new Option('--instruments <reach>', 'what faults can reach; a bench that needs more sees to it').choices([
         'none',
         'network',
+        'power',
         'clock',
       ]),
     )
@@ -167,7 +168,7 @@ function addDeploy(program: Command, project: Project, run: Run): void {
 }
 
 function addBench(program: Command, project: Project, run: Run): void {
-  program
+  const bench = program
     .command('bench')
     .description('load-test the deployment under faults, and judge it')
     .option('--duration <seconds>', 'steady load before the faults', parseSeconds)
@@ -187,6 +188,9 @@ function addBench(program: Command, project: Project, run: Run): void {
     )
     .option('--fresh', 'with --seeds: begin anew', false)
     .option('--no-faults', 'load only')
+    .addOption(
+      new Option('--via <protocol>', 'where the load goes: to the services, or past them').choices(['http', 'redis']),
+    )
     .option('--rate <factor>', 'multiply the planned rates', parsePositive)
     .option('--workers <count>', 'generator threads', parseCount)
     .option('--find-capacity', 'search the highest rate that meets every objective, and compare it with the prediction')
@@ -213,6 +217,23 @@ function addBench(program: Command, project: Project, run: Run): void {
         }
         const { runBench } = await import('./commands/bench.ts');
         return runBench(options, terminal);
+      }),
+    );
+  addBenchReport(bench, project, run);
+}
+
+function addBenchReport(bench: Command, project: Project, run: Run): void {
+  bench
+    .command('report')
+    .argument('[run]', 'a folder of report/ (default: the newest run)')
+    .description('draw the report of a run again from its results, without load')
+    .addOption(json())
+    .action((name: string | undefined, _, command: Command) =>
+      run(async (terminal) => {
+        const { runBenchReport } = await import('./commands/bench-report.ts');
+        // A flag that bench has too is taken by bench, wherever it stands.
+        const { json } = command.optsWithGlobals<{ json?: boolean }>();
+        return runBenchReport({ run: name ?? null, project, json: json === true }, terminal);
       }),
     );
 }
@@ -317,6 +338,8 @@ function interruptSignal(): AbortSignal {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  // What only writes, as `dsp logs -f`, has nothing left to do.
+  whenUnread(() => controller.abort(new DspError('interrupted', {})));
   return controller.signal;
 }
 

@@ -23,6 +23,27 @@ export const systemClock: Clock = {
   },
 };
 
+export interface Patience {
+  readonly timeoutMs: number;
+  readonly pollMs: number;
+  /** Gives up when it is aborted, too. */
+  readonly hurry?: AbortSignal | undefined;
+}
+
+/** Asks until it holds; false when that took too long. It is asked once at the least, and once more at the end. */
+export async function until(
+  clock: Clock,
+  { timeoutMs, pollMs, hurry }: Patience,
+  holds: () => boolean | Promise<boolean>,
+): Promise<boolean> {
+  const giveUpMs = clock.monotonicMs() + timeoutMs;
+  while (!(await holds())) {
+    if (clock.monotonicMs() >= giveUpMs || hurry?.aborted === true) return false;
+    await clock.sleep(pollMs);
+  }
+  return true;
+}
+
 /** Wall-clock ms minus monotonic ms: threads of one process share it, so their records compare. */
 export function monotonicOriginMs(): number {
   return performance.timeOrigin;

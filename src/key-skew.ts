@@ -11,6 +11,9 @@ export type KeySkew =
   | { readonly kind: 'zipf'; readonly exponent: number }
   | { readonly kind: 'hot'; readonly share: number; readonly keys: number };
 
+/** Exponent of Zipf's law where nothing is known: between an even choice and YCSB's 0.99 of what people click on. */
+export const usualExponent = 0.8;
+
 export const uniform: KeySkew = { kind: 'uniform' };
 
 /** What {@link parseSkew} reads. */
@@ -78,4 +81,34 @@ function areaUnder(logX: number, power: number): number {
 function inverseArea(area: number, power: number): number {
   const t = Math.max(-1, power * area);
   return Math.exp(Math.abs(t) < 1e-8 ? area * (1 - t / 2) : Math.log1p(t) / power);
+}
+
+/** The share of the first of `keys` keys by Zipf's law; 0 ≤ exponent. */
+export function hottestKeyShare(keys: number, exponent: number): number {
+  return 1 / harmonic(Math.max(1, keys), exponent);
+}
+
+/** Beyond it the first key gets all there is. */
+const steepest = 10;
+
+/** The exponent with which the first of `keys` keys gets that share; 0 where an even share is more already. */
+export function exponentFor(keys: number, share: number): number {
+  let [low, high] = [0, steepest];
+  for (let round = 0; round < 60; round++) {
+    const middle = (low + high) / 2;
+    if (hottestKeyShare(keys, middle) < share) low = middle;
+    else high = middle;
+  }
+  return Number(high.toPrecision(6)) < 1e-6 ? 0 : high;
+}
+
+/** Generalised harmonic number H(n, s); beyond 30 terms by Euler and Maclaurin: the integral and half of both ends. */
+export function harmonic(count: number, exponent: number): number {
+  const exact = Math.min(count, 30);
+  let sum = 0;
+  for (let k = 1; k <= exact; k++) sum += k ** -exponent;
+  if (count <= exact) return sum;
+  const integral =
+    exponent === 1 ? Math.log(count / exact) : (count ** (1 - exponent) - exact ** (1 - exponent)) / (1 - exponent);
+  return sum + integral + (count ** -exponent - exact ** -exponent) / 2;
 }

@@ -4,7 +4,7 @@ import type { Json, Topology, Value } from '../stacks/topology.ts';
 import type { Requirements } from './requirements/requirements.ts';
 
 export type * from '../stacks/topology.ts';
-export type * from './bench/workload.ts';
+export type * from './bench/generator/workload.ts';
 export type * from './checkers/invariant.ts';
 export type { Instance } from './deploy/deployment.ts';
 export type { KeySkew } from './key-skew.ts';
@@ -26,6 +26,19 @@ export interface ServiceTime {
   readonly citation: string;
 }
 
+/** How long something was away after a fault, as benches saw it. */
+export interface Downtime {
+  /** From the fault to the last request that failed, with its 95 % confidence interval. */
+  readonly meanMs: number;
+  readonly lowMs: number;
+  readonly highMs: number;
+  readonly samples: number;
+  /** What the plan took it to be, of the system on which it was measured. */
+  readonly plannedMs: number;
+  /** Where it was measured, and when. */
+  readonly citation: string;
+}
+
 /** One machine size on offer. */
 export interface Machine {
   readonly name: string;
@@ -40,6 +53,8 @@ export interface Hardware {
   readonly machines: readonly Machine[];
   /** Round trip between two machines of one zone, between zones. */
   readonly roundTripMs: { readonly sameZone: number; readonly crossZone: number };
+  /** p99 of a file's fsync. */
+  readonly diskSyncMs: number;
   /** Probability that one machine is down at a moment. */
   readonly machineUnavailability: number;
   /** Mean time until a machine that is down is back or replaced. */
@@ -136,6 +151,8 @@ export interface SizeInput {
   readonly hardware: Hardware;
   /** Measured service times by name, which replace the pattern's priors. */
   readonly measured: Readonly<Record<string, ServiceTime>>;
+  /** Measured on a part of this name, by `<fault kind>:<role>`; absent: nothing was. */
+  readonly downtimes?: Readonly<Record<string, Downtime>>;
 }
 
 /** A part's size as the plan keeps it: JSON that the pattern itself reads back. */
@@ -177,6 +194,33 @@ export interface Work {
   readonly extraUsPerSecond: number;
   /** The share of it on the busiest instance. */
   readonly busiestShare: number;
+}
+
+/** What can be done about keys that are asked for so often that their shard is loaded above the others. */
+export interface Remedy {
+  readonly name: string;
+  /** What is to be done, in one sentence. */
+  readonly how: string;
+  /** Load of the busiest shard then, 0 to 1. */
+  readonly busiestLoad: number;
+  /** What the part's machines cost then, and how much more that is than without the remedy as it is planned. */
+  readonly usdPerMonth: number;
+  readonly addsUsdPerMonth: number;
+  /** What it may do to those who use the part. */
+  readonly risk: string;
+}
+
+export interface HotKey {
+  /** Share of the requests that go to the hottest key, 0 to 1, and the exponent of Zipf's law that gives it so much. */
+  readonly share: number;
+  readonly exponent: number;
+  /** Load of the shard that it is on, with the planned number of shards. */
+  readonly busiestLoad: number;
+  /** What carries it with more shards or machines alone; null: none do, for one key is on one shard. */
+  readonly usdPerMonth: number | null;
+  /** Cheapest first. */
+  readonly remedies: readonly Remedy[];
+  readonly rejected: readonly Excuse[];
 }
 
 /** What a part is asked for in some moment, at the deployment's scale. */
@@ -267,6 +311,11 @@ export interface Pattern<S extends Json = Json> {
    * difference) the sizing then; null where it cannot be. `--fault scale:<part>.<name>` does so under load.
    */
   readonly scales?: Readonly<Record<string, (sizing: S, by: number) => S | null>>;
+  /**
+   * What to do about the hottest key of a part of that sizing: by its measured share of the requests, or null for what the
+   * requirements say of it. Null where no key is hot.
+   */
+  hotKey?(input: SizeInput, sizing: S, share: number | null): HotKey | null;
   topology(part: PartContext<S>): Topology;
   /** By capability provided, for the part called `consumer`. */
   connect(part: PartContext<S>, guarantees: Guarantees, consumer: string): Readonly<Record<string, Binding>>;
@@ -286,6 +335,18 @@ export interface Pattern<S extends Json = Json> {
   /** Modules relative to templates/<pattern>/ (without extension), loaded only by the bench. */
   readonly workloadModule: string;
   readonly invariantsModule: string;
+  /**
+   * Ways to put load on the part beside its exposed port, by the name that `dsp bench --via` takes, which is the protocol's:
+   * the module of that workload, and the process set (without the part's name before it) and port that it goes to. The
+   * instances' `access` names the client (loadUser, loadPassword) and whom it trusts (ca, serverName).
+   */
+  readonly loadVia?: Readonly<Partial<Record<'redis', LoadVia>>>;
+}
+
+export interface LoadVia {
+  readonly workloadModule: string;
+  readonly set: string;
+  readonly port: string;
 }
 
 /** Identity that checks the shape and keeps the sizing's type. */

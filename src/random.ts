@@ -26,6 +26,16 @@ export function seededRandom(seed: number): Random {
   };
 }
 
+/** In an order that is as likely as any other (Fisher and Yates). */
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const all = [...items];
+  for (let i = all.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [all[i], all[j]] = [all[j] as T, all[i] as T];
+  }
+  return all;
+}
+
 /** A seed nobody chose, to be printed so that the run can be repeated. */
 export function freshSeed(): number {
   return randomInt(2 ** 31);

@@ -48,6 +48,21 @@ export function processTerminal(interrupt: AbortSignal): Terminal {
   };
 }
 
+/**
+ * Calls `listener` when nobody reads stdout any more, as after `| head`. What is written from then on, there or on stderr,
+ * goes nowhere: work that has begun is not broken off in its middle.
+ */
+export function whenUnread(listener: () => void): void {
+  const onError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  };
+  process.stderr.on('error', onError);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    onError(error);
+    listener();
+  });
+}
+
 /** Where questions are put and answered: on stderr, so that stdout stays data. */
 export function questionStreams(): { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream } {
   return { input: process.stdin, output: process.stderr };

@@ -3,8 +3,8 @@
  * those of its own part, and the cluster's name service; an exposed port takes calls from anywhere.
  */
 
-import type { types } from '@pulumi/kubernetes';
 import { NetworkPolicy } from '@pulumi/kubernetes/networking/v1/networkPolicy.js';
+import type * as types from '@pulumi/kubernetes/types/index.js';
 import type { CustomResourceOptions } from '@pulumi/pulumi';
 import { labelsOf, type Process, partLabels, valuesOf } from './pod.ts';
 import type { Target } from './target.ts';

@@ -1,7 +1,7 @@
 /** The pod of a process: one container that may do nothing but run its program, and its sidecars. */
 
 import { createHash } from 'node:crypto';
-import type { types } from '@pulumi/kubernetes';
+import type * as types from '@pulumi/kubernetes/types/index.js';
 import { imageOf } from './images.ts';
 import { composedName, isPlainSecretFile, isSecretText, secretKeyRef } from './secrets.ts';
 import type { Target } from './target.ts';

@@ -1,10 +1,10 @@
 /** A process set on Kubernetes: its workload, the services it is reached by, and what keeps it standing. */
 
-import type { types } from '@pulumi/kubernetes';
 import { Deployment } from '@pulumi/kubernetes/apps/v1/deployment.js';
 import { StatefulSet } from '@pulumi/kubernetes/apps/v1/statefulSet.js';
 import { Service } from '@pulumi/kubernetes/core/v1/service.js';
 import { PodDisruptionBudget } from '@pulumi/kubernetes/policy/v1/podDisruptionBudget.js';
+import type * as types from '@pulumi/kubernetes/types/index.js';
 import {
   ComponentResource,
   type ComponentResourceOptions,

@@ -191,6 +191,11 @@ export interface Job {
   readonly env: Readonly<Record<string, Value>>;
   readonly leavingEnv?: { readonly name: string; readonly set: string; readonly port: string };
   readonly dependsOn: readonly string[];
+  /**
+   * Who depends on this job waits by itself for what it makes, unready until then: a target may start them while it
+   * runs, so that its time and theirs are spent side by side. Absent: they start when it is done.
+   */
+  readonly dependantsWait?: true;
   readonly timeoutMs: number;
 }
 

@@ -54,7 +54,7 @@ function localImports(path: string): readonly (Import & { readonly path: string 
 
 /** Later layers may import earlier ones, and their own. */
 const layers = [
-  ['clock', 'random', 'key-skew', 'digest', 'errors', 'terminal', 'package-root'],
+  ['clock', 'random', 'key-skew', 'digest', 'errors', 'json-document', 'terminal', 'package-root'],
   ['pattern'],
   ['requirements'],
   ['capacity'],

@@ -5,8 +5,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const exclude = ['**/node_modules/**', 'dist/**', 'templates/project/**'];
 
 /**
- * Two cores: what only computes goes side by side, what starts engines goes one file after another, after it.
- * `npm test -- --project unit` is the quick half.
+ * Two cores: what only computes goes side by side (`npm test -- --project unit` is the quick half). Then what goes the whole
+ * way as a user does, two files at a time: it waits for load and faults most of the time, and what it asserts is what must
+ * never happen, however slow. What watches engines closely comes after it, one file after another.
  */
 export default defineConfig({
   root,
@@ -17,11 +18,23 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts', 'templates/**/*.test.ts', 'stacks/**/*.test.ts'],
-          exclude: [...exclude, 'test/e2e/**', 'test/cluster/**'],
+          exclude: [...exclude, 'test/system/**', 'test/e2e/**', 'test/cluster/**'],
           maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        root,
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          exclude,
+          maxWorkers: 2,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -34,7 +47,7 @@ export default defineConfig({
           maxWorkers: 1,
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -47,7 +60,7 @@ export default defineConfig({
           maxWorkers: 1,
           testTimeout: 420_000,
           hookTimeout: 300_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

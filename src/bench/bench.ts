@@ -1,40 +1,57 @@
 /** A bench from plan and deployment to report: load with faults, then invariants, checks and verdict. */
 
+import type { Serving } from '../deploy/deployment.ts';
 import { seededRandom } from '../random.ts';
 import type { FaultSpec } from '../requirements/faults.ts';
 import type { Requirements } from '../requirements/requirements.ts';
-import { type Benched, conclude } from './conclude.ts';
-import { startControl } from './control.ts';
-import type { FaultContext } from './fault-course.ts';
-import { parsePhase, phaseName, runPhase } from './faults.ts';
-import type { GeneratorPart } from './generator-protocol.ts';
+import { conclude } from './conclude.ts';
+import type { FaultContext } from './faults/fault-course.ts';
+import { parsePhase, phaseName, runPhase } from './faults/faults.ts';
+import { startControl } from './generator/control.ts';
+import type { GeneratorPart } from './generator/generator-protocol.ts';
+import { shardsOf } from './hot-shards.ts';
 import type { BenchInput, BenchSettings } from './input.ts';
-import { type FaultStep, type LoadDeps, type LoadPlan, runLoad } from './load.ts';
+import { type FaultStep, type LoadDeps, type LoadPlan, type Retarget, runLoad } from './load.ts';
 import { generatorPart, maxConnections, mostWorkers, readyLoading, timeoutMsOf } from './loading.ts';
-import { type BenchedPart, checkReachable, defaultFaults, faultRoles } from './system.ts';
+import { type Benched, Recording } from './recorded.ts';
+import { type OpenResults, runHead } from './results/results.ts';
+import { type BenchedPart, checkReachable, defaultFaults, exposedBy, faultRoles } from './system.ts';
 
 /** A thread sends a few tens of thousands of requests a second; a quarter of that leaves the intended times exact. */
 const ratePerWorker = 5000;
+
+export interface BenchDeps extends LoadDeps {
+  /** Absent: the results are not kept. */
+  readonly open?: OpenResults;
+}
 
 /**
  * Throws before any load when the deployment, a threshold or a fault is not what it should be (`bench.no-deployment`,
  * `bench.unreachable`, `bench.threshold`, `bench.fault-unknown`). When interrupted, heals what it hit, leaves no thread
  * and throws the signal's reason.
  */
-export async function bench(input: BenchInput, deps: LoadDeps): Promise<Benched> {
+export async function bench(input: BenchInput, deps: BenchDeps): Promise<Benched> {
   const { plan, settings } = input;
   const { requirements } = plan;
-  const { parts, loaded, thresholds } = await readyLoading(input, settings.rateFactor);
+  const { parts, loaded } = await readyLoading(input, settings.rateFactor, settings.via);
   const faults = faultSteps(input, parts, deps);
   await checkReachable(loaded);
+  const shards = await shardsOf(parts);
   const ratePerSecond = loaded.flatMap(({ offeredLoad }) => Object.values(offeredLoad)).reduce((a, b) => a + b, 0);
   const control = await startControl(requirements, ratePerSecond, settings.seed);
   try {
     const { seed, skew } = settings;
     const ownLoad = ({ offeredLoad }: BenchedPart) => ({ requirements, seed, skew: skew ?? null, offeredLoad });
     const generated = [...loaded.map((part) => generatorPart(part, ownLoad(part))), control.part];
-    const result = await runLoad(loadPlan(settings, requirements, generated, faults, ratePerSecond), deps);
-    return await conclude({ ...input, parts, loaded, thresholds, result });
+    const recording = new Recording(deps.open);
+    const begin = (startMs: number) => {
+      recording.begin(runHead(input, loaded, startMs));
+      return recording.write;
+    };
+    const load = loadPlan(settings, requirements, generated, faults, ratePerSecond);
+    const result = await runLoad(load, { ...deps, begin });
+    recording.write(await conclude({ ...input, parts, loaded, shards, result }));
+    return recording.benched();
   } finally {
     await control.stop();
   }
@@ -48,9 +65,9 @@ function faultSteps(input: BenchInput, parts: readonly BenchedPart[], deps: Load
     const streams = specs.map((_, j) => random.fork(j === 0 ? `fault/${i}` : `fault/${i}/${j}`));
     return {
       name: phaseName(specs),
-      run: (signal: AbortSignal) =>
+      run: (signal: AbortSignal, retarget: Retarget) =>
         runPhase(specs, (spec, taken) => ({
-          ...faultContext(input, parts, spec, deps),
+          ...faultContext(input, parts, spec, deps, retarget),
           random: streams[specs.indexOf(spec)] ?? random,
           taken,
           signal,
@@ -69,15 +86,29 @@ function faultContext(
   parts: readonly BenchedPart[],
   spec: FaultSpec,
   { clock }: LoadDeps,
+  retarget: Retarget,
 ): Omit<FaultContext, 'random' | 'taken' | 'signal'> {
   const benched = parts.find(({ part }) => part.name === spec.part);
+  const { access, rescale } = input;
+  const serving = following(input, parts, retarget);
   return {
-    access: input.access,
+    access,
     target: benched?.invariants.faultTargets.find(({ role }) => role === spec.role) ?? null,
-    rescale: input.rescale ?? null,
+    rescale: rescale === undefined ? null : (part, what, by) => rescale(part, what, by, serving),
+    serving,
     instances: benched?.instances ?? [],
     clock,
     holdMs: holdMs(input.plan.requirements),
+  };
+}
+
+/** The load follows the services' instances; a client that goes past them follows the engines by itself. */
+function following({ plan }: BenchInput, parts: readonly BenchedPart[], retarget: Retarget): Serving {
+  const called = parts.filter(({ via }) => via === 'http').map((one) => one.part);
+  return async (instances) => {
+    const exposed = called.map(({ name }) => [name, exposedBy(plan, name, instances)?.targets ?? []] as const);
+    // Where the only one is replaced there is no other to call.
+    return retarget(Object.fromEntries(exposed.filter(([, targets]) => targets.length > 0)));
   };
 }
 

@@ -1,7 +1,7 @@
 /** Many seeds over one deployment: what is to be run, what was run already, and what it comes to. Pure but for the clock. */
 
 import { sha256 } from '../digest.ts';
-import type { Benched } from './conclude.ts';
+import type { Benched } from './recorded.ts';
 import type { Verdict } from './report.ts';
 
 /** One seed's run, as a line of the campaign's file keeps it. */

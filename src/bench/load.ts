@@ -6,20 +6,28 @@
 import type { Phase } from '../checkers/history.ts';
 import { type Clock, monotonicOriginMs } from '../clock.ts';
 import { DspError } from '../errors.ts';
-import { type Cell, mergeCells, type PhaseSpan, SeriesLog } from './figures.ts';
-import type { FromGenerator, GeneratorPart } from './generator-protocol.ts';
-import { type GeneratorThread, startGeneratorThread } from './generator-thread.ts';
-import { HistoryLog } from './history-log.ts';
-import { type CpuSample, foreignShare } from './machine-load.ts';
-import type { Arrivals } from './pacer.ts';
-import { type RateShape, steadyShape } from './rate-shape.ts';
+import { isChange } from '../requirements/faults.ts';
+import type { FromGenerator, GeneratorPart } from './generator/generator-protocol.ts';
+import { type GeneratorThread, startGeneratorThread } from './generator/generator-thread.ts';
+import { HistoryLog } from './generator/history-log.ts';
+import type { Arrivals } from './generator/pacer.ts';
+import { type RateShape, steadyShape } from './generator/rate-shape.ts';
+import type { Target } from './generator/target.ts';
+import { threadCpuMs } from './generator/thread.ts';
+import { type CpuUse, cpuBetween, type ProcessCpu } from './machine/process-cpu.ts';
 import type { FaultRecord } from './report.ts';
-import { threadCpuMs } from './thread.ts';
+import { CellSums } from './results/cell-sums.ts';
+import type { Cell, PhaseSpan, SeriesLog } from './results/figures.ts';
+import { Measurements } from './results/measurements.ts';
+import type { LoadLine } from './results/results.ts';
+
+/** Sends the load of parts, by name, to these instances; resolves when those that were left owe no answer any more. */
+export type Retarget = (targets: Readonly<Record<string, readonly Target[]>>) => Promise<void>;
 
 /** Injects the faults of one phase, holds and heals them; resolves when the heal is complete. Heals before it rejects, too. */
 export interface FaultStep {
   readonly name: string;
-  run(signal: AbortSignal): Promise<readonly Omit<FaultRecord, 'recoveredMs'>[]>;
+  run(signal: AbortSignal, retarget: Retarget): Promise<readonly Omit<FaultRecord, 'recoveredMs'>[]>;
 }
 
 export interface LoadPlan {
@@ -52,8 +60,10 @@ export interface LoadDeps {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   onProgress(progress: LoadProgress): void;
-  /** The CPU's counters at this moment; null where there are none. */
-  sampleCpu(): CpuSample | null;
+  /** The CPU's counters at this moment; null where there are none, or the instances run elsewhere. */
+  sampleCpu(): ProcessCpu | null;
+  /** Told of the moment from which the load counts; what it returns is told of everything that is measured. */
+  begin?(startMs: number): (line: LoadLine) => void;
 }
 
 export interface LoadResult {
@@ -64,14 +74,16 @@ export interface LoadResult {
   readonly series: SeriesLog;
   readonly history: HistoryLog;
   readonly faults: readonly FaultRecord[];
-  /** Share of the machine's CPU that others used during the steady load; null when unknown. */
-  readonly foreignCpuShare: number | null;
   /** CPU time that the generator threads used during the steady load; null when unknown. */
   readonly generatorCpuMs: number | null;
+  /** During the steady load; null when unknown. */
+  readonly cpu: CpuUse | null;
 }
 
 /** A phase is announced this long before it begins, so that every thread knows of it in time. */
 const leadMs = 50;
+/** After a second's end, every thread has said what ended in it. */
+const settleMs = 400;
 const progressEveryMs = 500;
 
 /** Throws `bench.prepare` when the preparation's requests fail, and the signal's reason when interrupted; no thread is left. */
@@ -87,10 +99,10 @@ export async function runLoad(plan: LoadPlan, deps: LoadDeps): Promise<LoadResul
 class LoadRun {
   readonly #plan: LoadPlan;
   readonly #deps: LoadDeps;
-  readonly #series = new SeriesLog();
+  readonly #measured = new Measurements();
   readonly #history = new HistoryLog();
-  readonly #spans: PhaseSpan[] = [];
-  readonly #faults: FaultRecord[] = [];
+  /** What the threads said and no line says yet. */
+  readonly #unsaid = new CellSums(({ part, operation, phase, second }) => `${part} ${operation} ${phase} ${second}`);
   readonly #threads: readonly GeneratorThread[];
   readonly #aborted: Promise<never>;
   /** Its signal outlives the run: a search makes many. */
@@ -101,6 +113,7 @@ class LoadRun {
   #phase: Phase = 'prepare';
   #phaseStartMs = 0;
   #fault: string | null = null;
+  #write: ((line: LoadLine) => void) | null = null;
 
   constructor(plan: LoadPlan, deps: LoadDeps) {
     this.#plan = plan;
@@ -121,7 +134,7 @@ class LoadRun {
   }
 
   async go(): Promise<LoadResult> {
-    const ticking = setInterval(() => this.#tell(), progressEveryMs);
+    const ticking = setInterval(() => this.#tick(), progressEveryMs);
     try {
       await this.#prepare();
       await this.#begin();
@@ -130,25 +143,20 @@ class LoadRun {
       const generatorBeforeMs = this.#generatorCpuMs();
       await this.#sleep(this.#plan.steadyMs);
       const generatorCpuMs = this.#generatorCpuMs() - generatorBeforeMs;
-      const foreignCpuShare = foreignShare(before, this.#deps.sampleCpu());
+      const cpu = cpuBetween(before, this.#deps.sampleCpu());
+      this.#say({ kind: 'others', cpuShare: cpu?.foreignShare ?? null });
       for (const fault of this.#plan.faults) await this.#runFault(fault);
-      const cells = await this.#finish();
-      return {
-        startMs: this.#startMs,
-        spans: this.#spans,
-        cells: mergeCells(
-          cells,
-          this.#plan.parts.map((part) => part.name),
-        ),
-        series: this.#series,
-        history: this.#history,
-        faults: this.#faults,
-        foreignCpuShare,
-        generatorCpuMs: Number.isNaN(generatorCpuMs) ? null : generatorCpuMs,
-      };
+      await this.#finish();
+      return this.#result(Number.isNaN(generatorCpuMs) ? null : generatorCpuMs, cpu);
     } finally {
       clearInterval(ticking);
+      this.#sayCells(Number.POSITIVE_INFINITY);
     }
+  }
+
+  #result(generatorCpuMs: number | null, cpu: CpuUse | null): LoadResult {
+    const { spans, cells, series, faults } = this.#measured;
+    return { spans, cells, series, faults, startMs: this.#startMs, history: this.#history, generatorCpuMs, cpu };
   }
 
   async stop(): Promise<void> {
@@ -168,6 +176,8 @@ class LoadRun {
   async #begin(): Promise<void> {
     this.#startMs = this.#now() + leadMs;
     for (const thread of this.#threads) thread.send({ kind: 'begin', startMs: this.#startMs, phase: 'warmup' });
+    this.#write = this.#deps.begin?.(this.#startMs) ?? null;
+    this.#say({ kind: 'phase', phase: 'prepare', atMs: this.#phaseStartMs });
     await this.#turn('warmup', this.#startMs);
     await this.#sleep(this.#plan.warmupMs);
   }
@@ -181,27 +191,36 @@ class LoadRun {
 
   async #turn(phase: Phase, atMs: number): Promise<void> {
     await this.#sleep(atMs - this.#now());
-    this.#spans.push({ phase: this.#phase, startMs: this.#phaseStartMs, endMs: atMs });
+    this.#say({ kind: 'phase', phase, atMs, ...(this.#fault !== null && { fault: this.#fault }) });
     this.#phase = phase;
     this.#phaseStartMs = atMs;
-    this.#tell();
+    this.#tick();
   }
 
   async #runFault(step: FaultStep): Promise<void> {
     this.#fault = step.name;
     await this.#enter('fault');
     // The fault hears of an interruption by itself and heals before it rejects: nobody may leave before that.
-    const records = await step.run(this.#deps.signal);
+    const records = await step.run(this.#deps.signal, (targets) => this.#retarget(targets));
     this.#deps.signal.throwIfAborted();
     await this.#enter('recover');
     const quiet = await this.#untilQuiet();
     for (const record of records) {
-      // Two changes of size take as long as they take; what counts is whether anything fails once they are made.
-      const sinceMs = record.kind === 'scale' ? record.healedMs : record.startMs;
+      const sinceMs = isChange(record.kind) ? record.healedMs : record.startMs;
       const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - sinceMs) : null;
-      this.#faults.push({ ...record, recoveredMs });
+      this.#say({ kind: 'fault', fault: { ...record, recoveredMs } });
     }
     this.#fault = null;
+  }
+
+  /** Never rejects: what changes goes on to its end, whatever becomes of the load. */
+  async #retarget(byName: Readonly<Record<string, readonly Target[]>>): Promise<void> {
+    const parts = this.#plan.parts.flatMap(({ name }, part) => {
+      const targets = byName[name];
+      return targets === undefined ? [] : [{ part, targets }];
+    });
+    for (const thread of this.#threads) thread.send({ kind: 'retarget', parts });
+    await this.#all('retargeted').catch(() => {});
   }
 
   /** Whether nothing failed for long enough before the time was over. */
@@ -221,9 +240,9 @@ class LoadRun {
     const atMs = this.#now() + leadMs;
     for (const thread of this.#threads) thread.send({ kind: 'finish', atMs });
     await this.#turn('final', atMs);
-    const finished = await this.#all('finished');
-    this.#spans.push({ phase: 'final', startMs: atMs, endMs: this.#now() });
-    return finished.flatMap((message) => message.cells);
+    await this.#all('finished');
+    this.#sayCells(Number.POSITIVE_INFINITY);
+    this.#say({ kind: 'ended', atMs: this.#now(), historyCut: this.#history.cut });
   }
 
   async #all<K extends FromGenerator['kind']>(kind: K) {
@@ -234,14 +253,40 @@ class LoadRun {
 
   #onProgress(workerIndex: number, message: Extract<FromGenerator, { kind: 'progress' }>): void {
     for (const batch of message.history) this.#history.add(workerIndex, batch);
-    for (const cell of message.seconds) this.#series.add(cell);
+    for (const cell of message.cells) this.#unsaid.add({ ...cell, part: this.#plan.parts[cell.part]?.name ?? '' });
     this.#lastFailureMs = Math.max(this.#lastFailureMs, message.lastFailureMs);
   }
 
+  #tick(): void {
+    if (this.#phase !== 'prepare') this.#sayCells(this.#settledSecond());
+    this.#tell();
+  }
+
+  /** All that is known of the seconds before this one has been heard. */
+  #settledSecond(): number {
+    return Math.floor((this.#now() - settleMs - this.#startMs) / 1000);
+  }
+
+  #sayCells(beforeSecond: number): void {
+    const cells = this.#unsaid.takeBefore(beforeSecond);
+    if (cells.length > 0) this.#say({ kind: 'seen', atMs: this.#seenMs(beforeSecond) });
+    for (const cell of cells) this.#say({ kind: 'cell', ...cell });
+  }
+
+  #seenMs(beforeSecond: number): number {
+    return Number.isFinite(beforeSecond) ? this.#startMs + 1000 * beforeSecond : this.#now();
+  }
+
+  /** What the result follows from is what is written. */
+  #say(line: LoadLine): void {
+    this.#measured.add(line);
+    this.#write?.(line);
+  }
+
   #tell(): void {
-    const second = Math.floor((this.#now() - this.#startMs) / 1000);
-    const latest = this.#plan.parts.flatMap((part, index) =>
-      part.controlIn === undefined && this.#startMs > 0 ? [this.#series.latest(index, second)] : [],
+    const second = this.#settledSecond();
+    const latest = this.#plan.parts.flatMap((part) =>
+      part.controlIn === undefined && this.#startMs > 0 ? [this.#measured.series.latest(part.name, second)] : [],
     );
     const p99s = latest.flatMap(({ p99Ms }) => (p99Ms === null ? [] : [p99Ms]));
     this.#deps.onProgress({

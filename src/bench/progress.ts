@@ -2,7 +2,7 @@
 
 import type { Terminal } from '../terminal.ts';
 import type { LoadProgress } from './load.ts';
-import { numberText } from './report-words.ts';
+import { numberText } from './report/report-words.ts';
 
 const lineEveryMs = 5000;
 

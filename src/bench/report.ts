@@ -2,7 +2,8 @@
 
 import type { Phase } from '../checkers/history.ts';
 import type { FaultWindow, InvariantResult } from '../checkers/invariant.ts';
-import type { CapacityReport } from './find-capacity.ts';
+import type { HotKey } from '../pattern.ts';
+import type { ShardLoads } from './verdict/shard-loads.ts';
 
 /** Exit codes: pass 0, fail 99, inconclusive and invalid 98. */
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'invalid';
@@ -63,12 +64,63 @@ export interface FaultRecord extends FaultWindow {
   readonly recoveredMs: number | null;
 }
 
+/** Where a run ended that did not come to its end. */
+export interface Cut {
+  /** Null: before the load. */
+  readonly phase: Phase | null;
+  readonly afterMs: number;
+}
+
+/** How the load fell on the shards of a part; the hot key is there where one makes a shard hot. */
+export type ShardReport = ShardLoads & { readonly hotKey: HotKey | null };
+
+/** One window of a search for the machine's capacity. */
+export interface CapacityStep {
+  readonly factor: number;
+  readonly why: string;
+  readonly offeredPerSecond: number;
+  readonly achievedPerSecond: number;
+  readonly p99Ms: number | null;
+  readonly failedShare: number;
+  /** Shares of all cores. */
+  readonly ownShare: number | null;
+  readonly foreignShare: number | null;
+  readonly outcome: 'pass' | 'fail' | 'inconclusive';
+  /** What decided it. */
+  readonly note: string;
+}
+
+export interface CapacityReport {
+  readonly verdict: 'found' | 'none' | 'inconclusive';
+  /** In words: what ended the search. */
+  readonly because: string;
+  /** The highest rate that met every objective; null: none did. */
+  readonly foundPerSecond: number | null;
+  /** The lowest rate above it that did not; null: all passed. */
+  readonly failedFromPerSecond: number | null;
+  readonly plannedPerSecond: number;
+  /** For this machine when nothing else runs on it. */
+  readonly predictedPerSecond: number;
+  /** For what others left of it during the windows at the edge. */
+  readonly predictedLeftPerSecond: number;
+  /** found ÷ predicted for what was left; null without a found rate. */
+  readonly ratio: number | null;
+  readonly binding: string;
+  readonly calibrated: boolean;
+  /** Why measured times were not used, or which were. */
+  readonly times: string;
+  readonly cores: number;
+  readonly steps: readonly CapacityStep[];
+}
+
 export interface Report {
   readonly schemaVersion: 1;
   readonly dspVersion: string;
   readonly name: string;
   readonly target: 'local' | 'kubernetes';
   readonly scale: number;
+  /** Of the sizes that were deployed: what a downtime may depend on. */
+  readonly sizesDigest?: string;
   readonly seed: number;
   /** The command that repeats the run. */
   readonly replay: string;
@@ -82,6 +134,10 @@ export interface Report {
   readonly invariants: readonly (InvariantResult & { readonly part: string })[];
   readonly faults: readonly FaultRecord[];
   readonly figures: readonly LoadFigures[];
+  /** Of a run that was cut; its invariants were not judged. */
+  readonly cut?: Cut;
+  /** Of each part that keeps keys on several shards; absent: none does, or nobody looked. */
+  readonly shards?: readonly ShardReport[];
   /** Of a search for the machine's capacity. */
   readonly capacity?: CapacityReport;
   /** Per part, per second of the run: for the charts. */

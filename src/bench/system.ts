@@ -6,8 +6,9 @@ import type { Deployment, Instance } from '../deploy/deployment.ts';
 import { DspError } from '../errors.ts';
 import type { Pattern } from '../pattern.ts';
 import type { Part, Plan } from '../plan/plan.ts';
-import type { Target } from './connection-pool.ts';
-import type { FaultRole } from './faults.ts';
+import type { FaultRole } from './faults/faults.ts';
+import type { Target, TransportAccess } from './generator/target.ts';
+import type { Via } from './input.ts';
 import { loadInvariants, patternModuleUrl } from './modules.ts';
 
 /** A part of the plan as the bench meets it. */
@@ -21,6 +22,9 @@ export interface BenchedPart {
   readonly workloadUrl: string;
   /** Where its load goes; null when only other parts call it. */
   readonly targets: readonly Target[] | null;
+  readonly via: Via;
+  /** Of its targets, where they ask for a name. */
+  readonly access?: TransportAccess;
   /** Per second by operation, at the deployment's scale. */
   readonly offeredLoad: Readonly<Record<string, number>>;
 }
@@ -31,6 +35,7 @@ export async function benchedParts(
   deployment: Deployment,
   patternOf: (id: string) => Pattern,
   rateFactor: number,
+  via: Via = 'http',
 ): Promise<readonly BenchedPart[]> {
   return Promise.all(
     plan.parts.map(async (part) => {
@@ -47,8 +52,11 @@ export async function benchedParts(
         instances,
         scales: Object.keys(pattern.scales ?? {}),
         invariants: await loadInvariants(part.pattern, pattern.invariantsModule),
-        workloadUrl: patternModuleUrl(part.pattern, pattern.workloadModule),
-        targets: targetsOf(plan, part.name, instances),
+        ...(wayIn(pattern, part.name, instances, via) ?? {
+          via: 'http',
+          workloadUrl: patternModuleUrl(part.pattern, pattern.workloadModule),
+          targets: targetsOf(plan, part.name, instances),
+        }),
         offeredLoad: scaled(part.offeredLoad, deployment.scale * rateFactor),
       };
     }),
@@ -59,22 +67,53 @@ function scaled(load: Readonly<Record<string, number>>, factor: number): Readonl
   return Object.fromEntries(Object.entries(load).map(([operation, perSecond]) => [operation, perSecond * factor]));
 }
 
-/** Every instance of the set that the part exposes. */
+type WayIn = Pick<BenchedPart, 'via' | 'workloadUrl' | 'targets' | 'access'>;
+
+/** To the part's engines in their own protocol; null where the pattern has no such way. */
+function wayIn(pattern: Pattern, part: string, instances: readonly Instance[], via: Via): WayIn | null {
+  const way = via === 'http' ? undefined : pattern.loadVia?.[via];
+  if (way === undefined) return null;
+  const engines = instances.filter(({ set }) => set === `${part}-${way.set}`).sort((a, b) => a.ordinal - b.ordinal);
+  const { loadUser: user, loadPassword: password, ca, serverName } = engines[0]?.access ?? {};
+  const named = { ...(user && { user }), ...(password && { password }) };
+  return {
+    via,
+    workloadUrl: patternModuleUrl(pattern.id, way.workloadModule),
+    targets: targetsAt(engines, way.port),
+    access: { ...named, ...(ca && { ca }), ...(serverName && { serverName }) },
+  };
+}
+
+function targetsAt(instances: readonly Instance[], portName: string): readonly Target[] {
+  return instances.flatMap(({ host, ports }) => {
+    const port = ports[portName];
+    return port === undefined ? [] : [{ host, port }];
+  });
+}
+
 function targetsOf(plan: Plan, part: string, instances: readonly Instance[]): readonly Target[] | null {
+  const found = exposedBy(plan, part, instances);
+  if (found === null || found.targets.length > 0) return found?.targets ?? null;
+  throw new DspError('bench.no-deployment', {
+    project: plan.requirements.name,
+    missing: `nothing of ${found.set} runs`,
+  });
+}
+
+/** Every instance of the set that the part exposes; null when it exposes none. */
+export function exposedBy(
+  plan: Plan,
+  part: string,
+  instances: readonly Instance[],
+): { readonly set: string; readonly targets: readonly Target[] } | null {
   const sets = plan.local.topology.processSets.filter((set) => set.part === part);
   const found = sets.flatMap((set) => set.ports.filter(({ exposed }) => exposed).map((port) => ({ set, port })))[0];
   if (found === undefined) return null;
-  const targets = instances
-    .filter((instance) => instance.set === found.set.id)
-    .flatMap(({ host, ports }) => {
-      const port = ports[found.port.name];
-      return port === undefined ? [] : [{ host, port }];
-    });
-  if (targets.length > 0) return targets;
-  throw new DspError('bench.no-deployment', {
-    project: plan.requirements.name,
-    missing: `nothing of ${found.set.id} runs`,
-  });
+  const targets = targetsAt(
+    instances.filter((instance) => instance.set === found.set.id),
+    found.port.name,
+  );
+  return { set: found.set.id, targets };
 }
 
 /** Those that take load themselves. */

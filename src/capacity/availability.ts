@@ -10,11 +10,6 @@ export function unavailabilityWith(effort: OperationsEffort, usual: number): num
   return Math.min(0.5, usual * repairTimes[effort]);
 }
 
-/** At least one of `copies` is up: 1 − u^copies. */
-export function availabilityOfCopies(machineUnavailability: number, copies: number): number {
-  return 1 - machineUnavailability ** copies;
-}
-
 /** At least `needed` of `total` are up: a binomial tail. */
 export function availabilityOfQuorum(machineUnavailability: number, needed: number, total: number): number {
   let sum = 0;
@@ -40,6 +35,8 @@ export function copiesFor(target: number, machineUnavailability: number, max: nu
 export function failoverShare(machineUnavailability: number, machineRepairMs: number, failoverMs: number): number {
   return (machineUnavailability / machineRepairMs) * failoverMs;
 }
+
+export const yearMs = 8766 * 3_600_000;
 
 /** Seconds a month of 30 days. */
 export function secondsAMonth(share: number): number {

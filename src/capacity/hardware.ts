@@ -4,7 +4,8 @@ import type { Hardware, Machine } from '../pattern.ts';
 
 /**
  * General-purpose and memory-optimised on-demand sizes of one large cloud, Linux, 730 hours a month, rounded. List prices
- * move and differ between regions: compare by ratio. Network: what such sizes sustain, not what they burst to.
+ * move and differ between regions: compare by ratio. Network: what such sizes sustain, not what they burst to. A sync of a
+ * network disk: a guess within the single digits of milliseconds that providers state; a local disk may be ten times quicker.
  */
 export const defaultHardware: Hardware = {
   machines: [
@@ -16,6 +17,7 @@ export const defaultHardware: Hardware = {
     { name: 'memory-2xlarge', vcpus: 8, memoryGiB: 64, usdPerMonth: 368, networkGbps: 3.7 },
   ],
   roundTripMs: { sameZone: 0.3, crossZone: 1 },
+  diskSyncMs: 3,
   machineUnavailability: 0.001,
   machineRepairMs: 3_600_000,
   prices: {

@@ -6,8 +6,10 @@
  * single-threaded process's limit is one core for its own share. Cores that are all busy slow each other (memory, kernel
  * locks): Gunther's law of scalability gives their number as N ÷ (1 + σ(N − 1)). Below saturation a request's p99 is that
  * of processor sharing, which forgets the order of service: mean D·(1 + C(N, ρ) ÷ (N(1 − ρ))), C by Erlang, with an
- * exponential tail (Kleinrock, Queueing Systems II, 4.4).
+ * exponential tail (Kleinrock, Queueing Systems II, 4.4), or what was measured of it.
  */
+
+import { type BusyPoint, shareAt } from './busy-curve.ts';
 
 /** What one kind of process takes of the machine's cores. */
 export interface Consumer {
@@ -30,6 +32,10 @@ export interface MachineLoad {
   /** Operations a second of the planned rates, all parts together. */
   readonly plannedPerSecond: number;
   readonly p99Ms: number;
+  /** Gunther's σ. */
+  readonly contention: number;
+  /** Increasing; empty where nothing was measured. */
+  readonly busyCurve: readonly BusyPoint[];
 }
 
 export interface Capacity {
@@ -44,19 +50,21 @@ export interface Capacity {
   readonly plannedCores: number;
 }
 
-/** How much each core more slows the others: prior, a guess that no measurement stands behind. */
+/** How much each core more slows the others: prior, a guess; times that were measured on busy cores hold it already. */
 export const contention = 0.03;
 /** A single-threaded process has this share of a core at most: collections, and the turns of others, take the rest. */
 const threadShare = 0.95;
 
 export function capacityOf(machine: MachineLoad): Capacity {
   const { cores, foreignShare, consumers, plannedPerSecond } = machine;
-  const free = (cores * (1 - foreignShare)) / (1 + contention * (cores - 1));
+  const free = (cores * (1 - foreignShare)) / (1 + machine.contention * (cores - 1));
   const idle = consumers.reduce((sum, { idleUs }) => sum + idleUs, 0) / 1e6;
   const planned = consumers.reduce((sum, { plannedUs }) => sum + plannedUs, 0) / 1e6;
   const perOperationMs = plannedPerSecond > 0 ? (planned / plannedPerSecond) * 1000 : 0;
+  // Where the p99 was seen on both sides of its bound, that decides.
+  const usable = shareAt(machine.busyCurve, machine.p99Ms) ?? usableShare(free, perOperationMs, machine.p99Ms);
   const limits = [
-    { binding: 'all cores', factor: (usableShare(free, perOperationMs, machine.p99Ms) * free - idle) / planned },
+    { binding: 'all cores', factor: (usable * free - idle) / planned },
     ...consumers.map(({ name, instances, idleUs, plannedUs, busiestShare }) => ({
       binding: name,
       factor: (threadShare - idleUs / 1e6 / Math.max(1, instances)) / ((plannedUs * busiestShare) / 1e6),

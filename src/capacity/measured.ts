@@ -6,10 +6,9 @@
 import { readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { withSortedKeys } from '../digest.ts';
-import { DspError } from '../errors.ts';
-import type { ServiceTime } from '../pattern.ts';
+import * as z from 'zod';
+import { formatJson, parseJson } from '../json-document.ts';
+import type { Downtime, ServiceTime } from '../pattern.ts';
 
 export const measuredFile = 'measured.json';
 
@@ -24,6 +23,15 @@ const shape = z.strictObject({
   times: z.record(z.string(), z.strictObject({ meanUs: us, lowUs: us, highUs: us, scv: us, windows: us })),
   /** CPU with no load, µs a second, by kind of process. */
   idleUs: z.record(z.string(), us),
+  /** How the p99 grew with the busy share of all cores, this system and its load generator on them; increasing. */
+  busyCurve: z
+    .array(z.strictObject({ busyShare: us, p99Ms: us }))
+    .readonly()
+    .optional(),
+  /** By `<fault kind>:<part>.<role>`: ms from the fault to the last request that failed. */
+  downtimes: z
+    .record(z.string(), z.strictObject({ meanMs: us, lowMs: us, highMs: us, samples: us, plannedMs: us }))
+    .optional(),
 });
 
 export type MeasuredTimes = z.infer<typeof shape>;
@@ -57,21 +65,11 @@ export function machineWords({ cpus, model, memoryMiB, node }: Fingerprint): str
 
 /** Throws `measured.unreadable`. */
 export function parseMeasured(text: string, file: string): MeasuredTimes {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (error) {
-    throw new DspError('measured.unreadable', { problem: (error as Error).message }, { where: file, cause: error });
-  }
-  const parsed = shape.safeParse(document);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const problem = `${issue?.path.join('.') || 'document'}: ${issue?.message ?? 'wrong shape'}`;
-  throw new DspError('measured.unreadable', { problem }, { where: file });
+  return parseJson(text, file, shape, 'measured.unreadable') as MeasuredTimes;
 }
 
 export function formatMeasured(measured: MeasuredTimes): string {
-  return `${JSON.stringify(withSortedKeys(measured), null, 2)}\n`;
+  return formatJson(measured);
 }
 
 /** As the planner takes them. */
@@ -85,10 +83,23 @@ export function serviceTimesOf({ times, machine, date }: MeasuredTimes): Readonl
   );
 }
 
+/** By fault, as the planner takes them. */
+export function downtimesOf({ downtimes = {}, machine, date }: MeasuredTimes): Readonly<Record<string, Downtime>> {
+  const citation = `measured on ${machineWords(machine)}, ${date}`;
+  return Object.fromEntries(Object.entries(downtimes).map(([fault, downtime]) => [fault, { ...downtime, citation }]));
+}
+
+/** What was measured, as the planner takes it. */
+export interface Measurements {
+  readonly measured: Readonly<Record<string, ServiceTime>>;
+  readonly downtimes: Readonly<Record<string, Downtime>>;
+}
+
 /** Those of a project, of whatever machine: a plan follows from the project's files alone, wherever it is made. */
-export async function readServiceTimes(project: string): Promise<Readonly<Record<string, ServiceTime>>> {
+export async function readMeasurements(project: string): Promise<Measurements> {
   const measured = await readMeasured(project);
-  return measured === null ? {} : serviceTimesOf(measured);
+  if (measured === null) return { measured: {}, downtimes: {} };
+  return { measured: serviceTimesOf(measured), downtimes: downtimesOf(measured) };
 }
 
 /** Null when nothing was measured yet. Throws `measured.unreadable`. */

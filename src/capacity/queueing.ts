@@ -3,16 +3,13 @@
  * by key skew. All times are in the unit of the service time given.
  */
 
+import { hottestKeyShare } from '../key-skew.ts';
 import type { ServiceTime } from '../pattern.ts';
-
-/** Mean wait of an M/G/1 queue: ρ·s·(1 + scv) / (2·(1 − ρ)) (Pollaczek–Khinchine). Infinite from ρ = 1 on. */
-export function meanWaitMG1(ratePerUnit: number, meanService: number, scv: number): number {
-  return meanWaitGG1(ratePerUnit, meanService, 1, scv);
-}
 
 /**
  * Mean wait of a G/G/1 queue: ρ·s·(ca² + cs²) / (2·(1 − ρ)) (Kingman 1961), with the squared coefficients of variation of
- * the times between arrivals and of the service. Exact for Poisson arrivals (ca² = 1), an approximation else.
+ * the times between arrivals and of the service. Exact for Poisson arrivals (ca² = 1: Pollaczek–Khinchine), an
+ * approximation else. Infinite from ρ = 1 on.
  */
 export function meanWaitGG1(ratePerUnit: number, meanService: number, arrivalScv: number, serviceScv: number): number {
   const load = ratePerUnit * meanService;
@@ -80,7 +77,7 @@ export function mixOf(kinds: readonly Served[]): Served {
  * hottest key's share plus an even share of the rest.
  */
 export function hottestShare(shards: number, keys: number, skew: number): number {
-  const hottestKey = 1 / harmonic(Math.max(1, keys), skew);
+  const hottestKey = hottestKeyShare(keys, skew);
   return Math.min(1, hottestKey + (1 - hottestKey) / shards);
 }
 
@@ -121,15 +118,4 @@ export function serversFor(
   };
   const surely = Math.ceil((ratePerSecond * time.meanUs) / 1e6 / idleLoad);
   return leastThat(fits, from, Math.max(from, surely)) ?? from;
-}
-
-/** Generalised harmonic number H(n, s); beyond 30 terms by Euler and Maclaurin: the integral and half of both ends. */
-function harmonic(count: number, exponent: number): number {
-  const exact = Math.min(count, 30);
-  let sum = 0;
-  for (let k = 1; k <= exact; k++) sum += k ** -exponent;
-  if (count <= exact) return sum;
-  const integral =
-    exponent === 1 ? Math.log(count / exact) : (count ** (1 - exponent) - exact ** (1 - exponent)) / (1 - exponent);
-  return sum + integral + (count ** -exponent - exact ** -exponent) / 2;
 }

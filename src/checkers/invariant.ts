@@ -17,6 +17,10 @@ export interface FaultWindow {
   /** When the heal was complete: the process is back and ready. */
   readonly healedMs: number;
   readonly hit: boolean;
+  /** Part of what the fault does could not be brought about, and is assumed. */
+  readonly assumed?: true;
+  /** Of a `scale`: the part's sizing while it lasted. */
+  readonly sizing?: Json;
   /** What {@link FaultTarget.scope} said of the instance when it was hit; absent: nothing. */
   readonly scope?: Json;
 }
@@ -59,9 +63,24 @@ export interface FaultTarget {
   readClockMs?(instance: Instance): Promise<number>;
 }
 
+/** The shards of a part that keeps keys, as they stood when it was asked. */
+export interface Shards {
+  /** The instance of each shard that answers for its keys. */
+  readonly instances: readonly string[];
+  /** The instance that answers for a key as the servers know it; null: none. */
+  ownerOf(storedKey: string): string | null;
+}
+
 export interface Invariants {
   check(input: CheckInput): readonly InvariantResult[];
   /** Looks at the running part itself (slots covered, one owner a key). */
   probe?(instances: readonly Instance[]): Promise<Json>;
   readonly faultTargets: readonly FaultTarget[];
+  /** Of a part that keeps keys: who answers for which, asked while nothing changes. */
+  shards?(instances: readonly Instance[]): Promise<Shards>;
+  /**
+   * Of a part that takes load: the key, as the servers of the part that keeps it know it, that an operation on `key` asks.
+   * Null where not every operation gets that far.
+   */
+  storedKey?(key: string, sizing: Json): string | null;
 }

@@ -3,9 +3,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bench } from '../bench/bench.ts';
-import type { Benched } from '../bench/conclude.ts';
 import type { BenchSettings } from '../bench/input.ts';
 import type { LoadProgress } from '../bench/load.ts';
+import type { Benched } from '../bench/recorded.ts';
+import type { OpenResults } from '../bench/results/results.ts';
+import { formatLine } from '../bench/results/results-text.ts';
+import { type FiledRun, RunFolder } from '../bench/run-folder.ts';
 import { systemClock } from '../clock.ts';
 import type { Deployment } from '../deploy/deployment.ts';
 import { inputPath, reportPath } from '../deploy/kubernetes/bench-objects.ts';
@@ -17,12 +20,18 @@ import type { Pattern } from '../pattern.ts';
 import type { Plan } from '../plan/plan.ts';
 import { readPlan } from '../project/state.ts';
 import type { Terminal } from '../terminal.ts';
+import { outOfScale, podRescaler } from './rescale-pods.ts';
 
 /** What the run is given: the plan as the cluster runs it, the deployment with its secrets, and the settings. */
 interface BenchOrder {
   readonly plan: Plan;
   readonly deployment: Deployment;
   readonly settings: BenchSettings;
+}
+
+/** What the run leaves: its report, and the results that the report follows from. */
+interface Left extends Benched {
+  readonly results: string;
 }
 
 /** A line of the run's log. */
@@ -43,18 +52,21 @@ export async function benchInCluster(
   { project, settings, image, registry }: BenchKubernetes,
   terminal: Terminal,
   onProgress: (progress: LoadProgress) => void,
-): Promise<Benched> {
+): Promise<FiledRun> {
   const { kubernetesDeployment } = await import('../deploy/kubernetes/instances.ts');
+  const { requireReach } = await import('../deploy/kubernetes/faults.ts');
   const { runInCluster } = await import('../deploy/kubernetes/run-bench.ts');
   const record = deployedRecord(project);
   const plan = atFullScale(await readPlan(project));
   if (plan.requirementsDigest !== record.requirementsDigest) {
     throw new DspError('bench.no-deployment', { project, missing: 'plan.json has changed since it was deployed' });
   }
+  const phases = settings.faults ?? plan.requirements.faults ?? [];
+  requireReach(phases, outOfScale(plan, phases));
   const deployment = await kubernetesDeployment(project, record, plan.topology);
   const ready = image ?? (await buildBenchImage(project, record, registry ?? null, terminal));
   const order: BenchOrder = { plan, deployment, settings };
-  const report = await runInCluster({
+  const left = await runInCluster({
     record,
     image: ready,
     input: JSON.stringify(order),
@@ -62,7 +74,10 @@ export async function benchInCluster(
     signal: terminal.interrupt,
     onLine: (line) => hear(line, terminal, onProgress),
   });
-  return JSON.parse(report) as Benched;
+  const { results, ...benched } = JSON.parse(left) as Left;
+  const files = new RunFolder(project);
+  await files.take(results, benched.report.startedAt);
+  return { ...benched, folder: await files.finish(benched.report) };
 }
 
 function deployedRecord(project: string): DeploymentRecord {
@@ -121,15 +136,26 @@ export async function runInJob(
 ): Promise<0 | ExitCode> {
   const { inClusterApi } = await import('../deploy/kubernetes/in-cluster.ts');
   const { podFaults } = await import('../deploy/kubernetes/faults.ts');
+  const { scaleSets } = await import('../deploy/kubernetes/rollout.ts');
   const { plan, deployment, settings } = JSON.parse(readFileSync(inputPath, 'utf8')) as BenchOrder;
   const say = (said: unknown) => out(JSON.stringify(said));
-  const access = podFaults(inClusterApi(env), deployment.instances, systemClock);
+  const api = inClusterApi(env);
+  const access = podFaults(api, deployment.instances, systemClock);
+  const rescale = podRescaler(plan, (sets) => scaleSets(api, sets, systemClock));
   const onProgress = (progress: LoadProgress) => say({ kind: 'progress', progress });
   try {
     // What else the machine does is not seen from inside a pod: the control tells.
-    const deps = { clock: systemClock, signal, onProgress, sampleCpu: () => null };
-    const benched = await bench({ plan, deployment, access, patternOf, settings, dspVersion: packageVersion() }, deps);
-    const text = JSON.stringify(benched);
+    const lines: string[] = [];
+    const open: OpenResults = (head) => {
+      lines.push(formatLine(head));
+      return (line) => void lines.push(formatLine(line));
+    };
+    const deps = { clock: systemClock, signal, onProgress, sampleCpu: () => null, open };
+    const benched = await bench(
+      { plan, deployment, access, rescale, patternOf, settings, dspVersion: packageVersion() },
+      deps,
+    );
+    const text = JSON.stringify({ ...benched, results: lines.join('') } satisfies Left);
     writeFileSync(reportPath, text);
     say({ kind: 'finished', bytes: Buffer.byteLength(text), sha256: sha256(text) });
     await systemClock.sleep(keepMs, signal).catch(() => undefined);

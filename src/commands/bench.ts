@@ -2,19 +2,19 @@
 
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
 import { bench } from '../bench/bench.ts';
-import type { Benched } from '../bench/conclude.ts';
-import { drawSchedules, knownFaults } from '../bench/faults.ts';
+import { drawSchedules, knownFaults } from '../bench/faults/faults.ts';
+import { parseRecordedShape, parseShape } from '../bench/generator/shape-text.ts';
 import type { BenchInput, BenchSettings } from '../bench/input.ts';
-import { sampleCpu } from '../bench/machine-load.ts';
-import type { Arrivals } from '../bench/pacer.ts';
+import { sampleProcesses } from '../bench/machine/process-cpu.ts';
 import { showProgress } from '../bench/progress.ts';
-import { capacityLines } from '../bench/report-capacity.ts';
-import { writeReport } from '../bench/report-files.ts';
-import { resultRows, scaleLine } from '../bench/report-words.ts';
-import { parseRecordedShape, parseShape } from '../bench/shape-text.ts';
+import { capacityLines } from '../bench/report/report-capacity.ts';
+import { shardSummary } from '../bench/report/report-shards.ts';
+import { resultRows, scaleLine } from '../bench/report/report-words.ts';
+import type { OpenResults } from '../bench/results/results.ts';
+import { type FiledRun, fileRun } from '../bench/run-folder.ts';
 import { benchedParts, faultRoles } from '../bench/system.ts';
 import { systemClock } from '../clock.ts';
 import { atLeast, type Deployment } from '../deploy/deployment.ts';
@@ -23,6 +23,7 @@ import { faultAccess } from '../deploy/local/faults.ts';
 import { findFaketime } from '../deploy/local/find-instruments.ts';
 import { readDeployment } from '../deploy/local/registry.ts';
 import { withAccess } from '../deploy/local/secrets.ts';
+import { findCompiler } from '../deploy/local/synced.ts';
 import { DspError, type ExitCode } from '../errors.ts';
 import { parseSkew, skewText } from '../key-skew.ts';
 import { packageVersion } from '../package-root.ts';
@@ -32,37 +33,9 @@ import type { Plan } from '../plan/plan.ts';
 import { freshSeed, seededRandom } from '../random.ts';
 import { reachOfPhases } from '../requirements/faults.ts';
 import { alignColumns, type Terminal } from '../terminal.ts';
+import type { BenchOptions } from './bench-options.ts';
 import { rescaler } from './rescale.ts';
-import { chosenTarget, type TargetName } from './target.ts';
-
-export interface BenchOptions {
-  readonly project: string;
-  readonly durationMs?: number;
-  readonly warmupMs?: number;
-  readonly seed?: number;
-  readonly arrivals: Arrivals;
-  /** As `--shape` takes it; absent: steady. */
-  readonly shape?: string;
-  /** As `--skew` takes it. */
-  readonly skew?: string;
-  /** A phase each, as `--fault` takes it; absent: those of dsp.yaml, else a kill and a pause of what the other parts build on. */
-  readonly faults?: readonly string[] | 'none';
-  readonly smoke: boolean;
-  readonly json: boolean;
-  readonly workers?: number;
-  /** Multiplies the planned rates. */
-  readonly rate?: number;
-  /** Search for the highest rate instead of judging the planned one. */
-  readonly findCapacity?: boolean;
-  /** Measure service times instead of judging. */
-  readonly calibrate?: boolean;
-  /** How many phases the seed draws from the faults. */
-  readonly draw?: number;
-  readonly target?: TargetName;
-  /** `bench=<ref>`: the image that a bench in the cluster runs from; else one is built. */
-  readonly image?: readonly string[];
-  readonly registry?: string;
-}
+import { chosenTarget } from './target.ts';
 
 /** What a bench runs on: the deployment, and the plan that it follows. */
 export interface Bench {
@@ -72,6 +45,7 @@ export interface Bench {
 
 /** 0 pass, 99 fail, 98 inconclusive or invalid; throws as {@link bench} does. */
 export async function runBench(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
+  refuseVia(options);
   if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
   const opened = await openBench(options.project);
   if (options.calibrate === true) {
@@ -81,16 +55,23 @@ export async function runBench(options: BenchOptions, terminal: Terminal): Promi
   const settings = await drawn(settingsOf(options), options, opened);
   const { plan, deployment } = opened;
   terminal.note(`bench of ${plan.requirements.name} at ${scaleLine(deployment.scale)}, seed ${settings.seed}`);
-  const benched = await (options.findCapacity === true ? searchOnce : benchOnce)(
+  const run = await (options.findCapacity === true ? searchOnce : benchOnce)(
     options.project,
     opened,
     settings,
     terminal,
   );
-  const folder = await writeReport(options.project, benched.report);
-  if (options.json) terminal.json({ ...benched.report, folder });
-  else print(benched, folder, terminal);
-  return benched.judgement.exitCode;
+  return printRun(run, options, terminal);
+}
+
+/** Predictions and service times are those of the way through the services, and in a cluster the engines let no bench in. */
+function refuseVia(options: BenchOptions): void {
+  if ((options.via ?? 'http') === 'http') return;
+  const problem = (text: string) => new DspError('bench.load', { flag: 'via', problem: text });
+  if (options.findCapacity === true || options.calibrate === true) {
+    throw problem('a capacity or a service time is that of the services');
+  }
+  if (chosenTarget(options) === 'kubernetes') throw problem('it works on the local target');
 }
 
 async function searchOnce(
@@ -98,10 +79,16 @@ async function searchOnce(
   opened: Bench,
   settings: BenchSettings,
   terminal: Terminal,
-): Promise<Benched> {
+): Promise<FiledRun> {
   const { runSearch } = await import('./bench-capacity.ts');
   const replay = `dsp bench --find-capacity --seed ${settings.seed}`;
-  return runSearch(inputOf(project, opened, { ...settings, replay }), project, terminal);
+  const input = inputOf(project, opened, { ...settings, replay });
+  return fileRun(project, (open) => runSearch(input, project, open, terminal), cutNote(terminal));
+}
+
+/** What a run that was cut leaves. */
+function cutNote(terminal: Terminal): (folder: string) => void {
+  return (folder) => terminal.note(`what was measured until then: dsp bench report ${basename(folder)}`);
 }
 
 function inputOf(project: string, { plan, deployment }: Bench, settings: BenchSettings): BenchInput {
@@ -129,20 +116,17 @@ export async function benchOnce(
   { plan, deployment: found }: Bench,
   settings: BenchSettings,
   terminal: Terminal,
-): Promise<Benched> {
+): Promise<FiledRun> {
   const phases = settings.faults ?? plan.requirements.faults ?? [];
   const deployment = await withInstruments(project, plan, found, phases, terminal);
-  const access = faultAccess(project, systemClock);
-  const rescale = rescaler(project, plan);
-  return bench(
-    { plan, deployment, access, rescale, patternOf, settings, dspVersion: packageVersion() },
-    {
-      clock: systemClock,
-      signal: terminal.interrupt,
-      onProgress: showProgress(terminal),
-      sampleCpu: () => sampleCpu(deployment.root),
-    },
-  );
+  const input = { ...inputOf(project, { plan, deployment }, settings), rescale: rescaler(project, plan) };
+  const deps = {
+    clock: systemClock,
+    signal: terminal.interrupt,
+    onProgress: showProgress(terminal),
+    sampleCpu: () => sampleProcesses(deployment.root),
+  };
+  return fileRun(project, (open: OpenResults) => bench(input, { ...deps, open }), cutNote(terminal));
 }
 
 async function withInstruments(
@@ -177,7 +161,9 @@ export async function faultPool(options: BenchOptions, { plan, deployment }: Ben
   if (given !== undefined) return given;
   const roles = faultRoles(await benchedParts(plan, deployment, patternOf, 1));
   const canStep = findFaketime() !== null;
-  return knownFaults(roles).filter((name) => canStep || !name.startsWith('clock:'));
+  const canTell = findCompiler(process.env.PATH ?? '') !== null;
+  const isHad = (name: string) => (canStep || !name.startsWith('clock:')) && (canTell || !name.startsWith('power:'));
+  return knownFaults(roles).filter(isHad);
 }
 
 async function onKubernetes(options: BenchOptions, terminal: Terminal): Promise<0 | ExitCode> {
@@ -188,11 +174,8 @@ async function onKubernetes(options: BenchOptions, terminal: Terminal): Promise<
   const { project, registry } = options;
   const order = { project, settings, ...(image ? { image } : {}), ...(registry ? { registry } : {}) };
   terminal.note(`bench in the cluster, seed ${settings.seed}`);
-  const benched = await benchInCluster(order, terminal, showProgress(terminal));
-  const folder = await writeReport(project, benched.report);
-  if (options.json) terminal.json({ ...benched.report, folder });
-  else print(benched, folder, terminal);
-  return benched.judgement.exitCode;
+  const run = await benchInCluster(order, terminal, showProgress(terminal));
+  return printRun(run, options, terminal);
 }
 
 /** plan.json at the scale that was deployed, which `dsp deploy --scale` may have set. */
@@ -213,6 +196,7 @@ export function settingsOf(options: BenchOptions): BenchSettings {
     seed: options.seed ?? freshSeed(),
     arrivals: options.arrivals,
     ...chosenLoad(options, steadyMs),
+    ...(options.via !== undefined && options.via !== 'http' && { via: options.via }),
     faults: options.faults === 'none' ? [] : (options.faults ?? null),
     smoke: options.smoke,
     workers: options.workers === undefined ? null : Math.max(1, options.workers),
@@ -244,12 +228,13 @@ function readFlag<T>(flag: string, read: () => T): T {
 
 /** All that makes the run what it is, said in flags. */
 function replayCommand(settings: Omit<BenchSettings, 'replay'>, shape: string): string {
-  const { faults, workers, rateFactor, smoke, skew } = settings;
+  const { faults, workers, rateFactor, smoke, skew, via } = settings;
   return [
     `dsp bench --seed ${settings.seed} --duration ${settings.steadyMs / 1000} --warmup ${settings.warmupMs / 1000}`,
     `--arrivals ${settings.arrivals}`,
     ...(shape === 'steady' ? [] : [`--shape ${shape}`]),
     ...(!skew ? [] : [`--skew ${skewText(skew)}`]),
+    ...(via === undefined ? [] : [`--via ${via}`]),
     ...(faults?.length === 0 ? ['--no-faults'] : (faults ?? []).map((fault) => `--fault ${fault}`)),
     ...(workers === null ? [] : [`--workers ${workers}`]),
     ...(rateFactor === 1 ? [] : [`--rate ${rateFactor}`]),
@@ -263,9 +248,17 @@ export function patternOf(id: string): Pattern {
   throw new DspError('input.choice', { key: 'pattern', given: id, choices: catalogue.map((pattern) => pattern.id) });
 }
 
-function print({ report, judgement }: Benched, folder: string, terminal: Terminal): void {
+/** The exit code of the verdict. */
+export function printRun(run: FiledRun, { json }: { readonly json: boolean }, terminal: Terminal): 0 | ExitCode {
+  if (json) terminal.json({ ...run.report, folder: run.folder });
+  else print(run, terminal);
+  return run.judgement.exitCode;
+}
+
+function print({ report, judgement, folder }: FiledRun, terminal: Terminal): void {
   for (const line of alignColumns(resultRows(report))) terminal.out(line);
   if (report.capacity !== undefined) for (const line of capacityLines(report.capacity)) terminal.out(line);
+  for (const line of shardSummary(report)) terminal.out(line);
   terminal.out('');
   const smoke = judgement.exitCode === 0 && report.verdict !== 'pass' ? ' (smoke run: nothing was violated)' : '';
   terminal.out(`${report.verdict}${smoke}`);

@@ -12,8 +12,7 @@ import {
   seedLine,
   summarize,
 } from '../bench/campaign.ts';
-import { drawSchedules } from '../bench/faults.ts';
-import { writeReport } from '../bench/report-files.ts';
+import { drawSchedules } from '../bench/faults/faults.ts';
 import { systemClock } from '../clock.ts';
 import { atLeast, type Instrumentation } from '../deploy/deployment.ts';
 import { deployLocal } from '../deploy/local/deploy.ts';
@@ -23,7 +22,8 @@ import { DspError, type ExitCode } from '../errors.ts';
 import { seededRandom } from '../random.ts';
 import { reachOfPhases } from '../requirements/faults.ts';
 import { alignColumns, type Terminal } from '../terminal.ts';
-import { type Bench, type BenchOptions, benchOnce, faultPool, openBench, settingsOf } from './bench.ts';
+import { type Bench, benchOnce, faultPool, openBench, settingsOf } from './bench.ts';
+import type { BenchOptions } from './bench-options.ts';
 
 export interface CampaignOptions extends BenchOptions {
   /** `20` or `5..9`. */
@@ -81,9 +81,8 @@ async function runSeed(
   const deployment = withAccess(await deployLocal(options.project, plan, how));
   terminal.note(`seed ${seed}: ${faults.join(', then ') || 'no fault'}`);
   const settings = settingsOf({ ...options, seed, faults: faults.length === 0 ? 'none' : faults });
-  const benched = await benchOnce(options.project, { plan, deployment }, settings, terminal);
-  const folder = await writeReport(options.project, benched.report);
-  return recordOf(benched, relative(options.project, folder));
+  const run = await benchOnce(options.project, { plan, deployment }, settings, terminal);
+  return recordOf(run, relative(options.project, run.folder));
 }
 
 function identity(
@@ -92,8 +91,9 @@ function identity(
   pool: readonly string[],
   seeds: readonly number[],
 ) {
-  const { durationMs, warmupMs, arrivals, rate, workers, draw } = options;
-  const how = [durationMs, warmupMs, arrivals, rate ?? 1, workers ?? null, draw ?? phasesPerSeed];
+  const { durationMs, warmupMs, arrivals, shape, skew, rate, workers, draw, via } = options;
+  const load = [durationMs, warmupMs, arrivals, shape ?? null, skew ?? null, rate ?? 1, workers ?? null, via ?? null];
+  const how = [...load, draw ?? phasesPerSeed];
   return campaignId([plan.requirementsDigest, deployment.scale, pool, seeds[0] ?? 1, ...how]);
 }
 

@@ -24,13 +24,24 @@ function flagsOf(command: Command): readonly string[] {
   return [...command.options.flatMap((option) => (option.long ? [option.long] : [])), '--help'];
 }
 
+/** Every command with the words that lead to it, those of commands before the commands themselves. */
+function commandsOf(command: Command, before = ''): readonly { readonly path: string; readonly command: Command }[] {
+  return command.commands.flatMap((one) => {
+    const path = `${before}${one.name()}`;
+    return [...commandsOf(one, `${path} `), { path, command: one }];
+  });
+}
+
 function bash(program: Command): string {
-  const cases = program.commands.map((c) => `    ${c.name()}) words="${flagsOf(c).join(' ')}" ;;`);
+  const cases = commandsOf(program).map(({ path, command }) => {
+    const words = [...command.commands.map((one) => one.name()), ...flagsOf(command)];
+    return `    "${path}"|"${path} "*) words="${words.join(' ')}" ;;`;
+  });
   const commands = program.commands.map((c) => c.name()).join(' ');
   return `_dsp() {
   local current="\${COMP_WORDS[COMP_CWORD]}" command="" word words
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) command="$word"; break ;; esac
+    case "$word" in -*) ;; *) command="\${command:+$command }$word" ;; esac
   done
   case "$command" in
     "") words="${commands} ${flagsOf(program).join(' ')}" ;;
@@ -48,16 +59,17 @@ function zsh(program: Command): string {
 
 function fish(program: Command): string {
   const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-  return program.commands
-    .flatMap((command) => [
-      `complete -c dsp -n __fish_use_subcommand -a ${command.name()} -d ${quote(command.description())}`,
-      ...command.options.flatMap((option) =>
-        option.long
-          ? [
-              `complete -c dsp -n '__fish_seen_subcommand_from ${command.name()}' -l ${option.long.slice(2)} -d ${quote(option.description)}`,
-            ]
-          : [],
-      ),
-    ])
+  const seen = (name: string) => `-n '__fish_seen_subcommand_from ${name}'`;
+  const offer = (when: string, { name, description }: { readonly name: string; readonly description: string }) =>
+    `complete -c dsp ${when} -a ${name} -d ${quote(description)}`;
+  return commandsOf(program)
+    .flatMap(({ path, command }) => {
+      const [name = '', parent] = path.split(' ').reverse();
+      const when = parent === undefined ? '-n __fish_use_subcommand' : seen(parent);
+      const flags = command.options.flatMap(({ long, description }) =>
+        long ? [`complete -c dsp ${seen(name)} -l ${long.slice(2)} -d ${quote(description)}`] : [],
+      );
+      return [offer(when, { name, description: command.description() }), ...flags];
+    })
     .join('\n');
 }

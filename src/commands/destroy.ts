@@ -18,12 +18,7 @@ export interface DestroyOptions {
 
 export async function runDestroy(options: DestroyOptions, terminal: Terminal): Promise<0 | ExitCode> {
   if (chosenTarget(options) === 'kubernetes') return onKubernetes(options, terminal);
-  const { drained, killed, dataRemoved } = await destroyLocal(options.project, {
-    keepData: options.keepData,
-    clock: systemClock,
-    signal: terminal.interrupt,
-    report: terminal.note,
-  });
+  const { drained, killed, dataRemoved } = await destroyLocal(options.project, settingsOf(options, terminal));
   terminal.interrupt.throwIfAborted();
   if (options.json) {
     terminal.json({ schemaVersion: 1, stopped: drained + killed, killed, dataRemoved });
@@ -35,16 +30,18 @@ export async function runDestroy(options: DestroyOptions, terminal: Terminal): P
   return 0;
 }
 
+/** What both targets are told. */
+function settingsOf({ keepData }: DestroyOptions, { interrupt: signal, note: report }: Terminal) {
+  return { keepData, clock: systemClock, signal, report };
+}
+
 async function onKubernetes(options: DestroyOptions, terminal: Terminal): Promise<0 | ExitCode> {
   const { destroyKubernetes } = await import('../deploy/kubernetes/destroy.ts');
   const { readPlan } = await import('../project/state.ts');
   const { deleted, volumesDeleted } = await destroyKubernetes(options.project, await readPlan(options.project), {
     ...place(options.kubernetes ?? {}),
     unlock: options.kubernetes?.unlock ?? false,
-    keepData: options.keepData,
-    clock: systemClock,
-    signal: terminal.interrupt,
-    report: terminal.note,
+    ...settingsOf(options, terminal),
   });
   terminal.interrupt.throwIfAborted();
   if (options.json) {

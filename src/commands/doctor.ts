@@ -1,6 +1,7 @@
 /** dsp doctor: what this machine lacks for a target, and how to mend it. */
 
-import { type Check, examine } from '../deploy/doctor.ts';
+import { examine } from '../deploy/doctor.ts';
+import type { Check } from '../deploy/doctor-check.ts';
 import type { ExitCode } from '../errors.ts';
 import { nearestProject } from '../project/find.ts';
 import { questionStreams, type Terminal } from '../terminal.ts';

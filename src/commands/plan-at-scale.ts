@@ -12,6 +12,7 @@ export function planAtScale(plan: Plan, catalogue: Catalogue, scale: number): Pl
     dspVersion: plan.dspVersion,
     scale,
     ...(plan.measured === undefined ? {} : { measured: plan.measured }),
+    ...(plan.downtimes === undefined ? {} : { downtimes: plan.downtimes }),
   });
   if (isNoPlan(rescaled)) throw new DspError('plan.unreadable', { problem: 'its requirements give no plan any more' });
   return rescaled;

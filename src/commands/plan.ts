@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { catalogue } from '../../templates/index.ts';
-import { readServiceTimes } from '../capacity/measured.ts';
+import { readMeasurements } from '../capacity/measured.ts';
 import { DspError, type ExitCode } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { assemblePlan, isNoPlan } from '../plan/assemble.ts';
@@ -28,8 +28,8 @@ export interface PlanOptions {
 export async function runPlan(options: PlanOptions, terminal: Terminal): Promise<0 | ExitCode> {
   if (options.write && options.set.length > 0) throw new DspError('input.set-and-write', { set: options.set });
   const requirements = await readProjectRequirements(options.project, catalogue, options.set);
-  const measured = await readServiceTimes(options.project);
-  const planned = assemblePlan(requirements, catalogue, { dspVersion: packageVersion(), measured });
+  const measurements = await readMeasurements(options.project);
+  const planned = assemblePlan(requirements, catalogue, { dspVersion: packageVersion(), ...measurements });
   if (isNoPlan(planned)) return showNoPlan(planned, options, terminal);
   if (options.write) return write(planned, options, terminal);
   if (options.diff) return compare(planned, options, terminal);

@@ -31,11 +31,12 @@ export interface Deployment {
 }
 
 /**
- * What faults can reach, each more than the one before: processes and their files' growth; `network`: also what runs between
- * them, through the fault proxy; `clock`: also their clocks, through libfaketime.
+ * What faults can reach, each more than the one before. `none`: processes and their files' growth; `network`: also what runs
+ * between them, through the fault proxy; `power`: also what of their files is on the disk, where there is a C compiler;
+ * `clock`: also their clocks, through libfaketime.
  */
-export type Instrumentation = 'none' | 'network' | 'clock';
-const instrumentations: readonly Instrumentation[] = ['none', 'network', 'clock'];
+export const instrumentations = ['none', 'network', 'power', 'clock'] as const;
+export type Instrumentation = (typeof instrumentations)[number];
 
 /** The one that reaches more. */
 export function atLeast(a: Instrumentation, b: Instrumentation): Instrumentation {
@@ -64,6 +65,9 @@ export interface Hold {
   lift(): Promise<Witness>;
 }
 
+/** Told of the instances that may be called; resolves when those that were left owe no answer any more. */
+export type Serving = (instances: readonly Instance[]) => Promise<void>;
+
 /** What the bench may do to a deployment, through its target. Each resolves when the effect was seen, which is the fault's witness. */
 export interface FaultAccess {
   /** SIGKILL; resolves when the process is gone. */
@@ -76,6 +80,17 @@ export interface FaultAccess {
   restart(instanceId: string): Promise<Witness>;
   /** The process's own stop signal, and SIGKILL after its grace; resolves when it is gone. */
   stop(instanceId: string): Promise<Witness>;
+  /**
+   * SIGKILL, and of the files that it appended to all is lost that was not synced; resolves when that is done. Needs the
+   * instrumentation `power`.
+   */
+  cutPower(instanceId: string): Promise<Witness>;
+  /**
+   * Each process of the set ends and starts again in turn, the next one when the one before is ready. `serving` is told of
+   * the instances that may be called whenever they change, and what is to be stopped waits for it; a target that routes
+   * to what is ready by itself tells nobody.
+   */
+  rollingRestart(setId: string, serving: Serving): Promise<Witness>;
   /** Needs the instrumentation `network`. */
   disturb(instanceId: string, rule: NetworkRule): Promise<Hold>;
   /** Moves the process's wall clock by so much at once, and back at the end. Needs the instrumentation `clock`. */
@@ -88,4 +103,12 @@ export interface Witness {
   readonly hit: boolean;
   /** What was seen, e.g. `pid 4711 gone after 3 ms`. */
   readonly seen: string;
+  /** An effect that belongs to it could not be brought about for want of knowledge: what it would do is assumed. */
+  readonly assumed?: true;
+}
+
+/** A fault that did not take hold, and why. */
+export function missed(seen: string): Hold {
+  const witness = { hit: false, seen };
+  return { began: witness, lift: async () => witness };
 }

@@ -7,23 +7,13 @@ import { DspError } from '../errors.ts';
 import { packageManifest } from '../package-root.ts';
 import type { Topology } from '../pattern.ts';
 import { parsePlan } from '../plan/file.ts';
+import type { Plan } from '../plan/plan.ts';
 import { planPath } from '../project/manifest.ts';
-import { type Alternative, engines, findExecutable, isAtLeast, searchEngine } from './engines.ts';
+import type { Check } from './doctor-check.ts';
+import { checkInstruments } from './doctor-instruments.ts';
+import { engines, findExecutable, isAtLeast, searchEngine } from './engines.ts';
 import { allocatePorts, isPortFree, portNeeds, portRange } from './local/ports.ts';
 import { availableMemoryMiB, ephemeralPortStart, openFileLimit, requireProcfs } from './local/procfs.ts';
-
-export interface Check {
-  readonly id: string;
-  /** The need, in words. */
-  readonly need: string;
-  readonly ok: boolean;
-  /** What is there. */
-  readonly found: string;
-  /** The command that mends it; null when it is fine. */
-  readonly mend: string | null;
-  /** What `--fix` installs for it, the first that is to be had. */
-  readonly install: readonly Alternative[];
-}
 
 export interface Machine {
   /** A project with a plan, or null: then the needs of every engine and of a small deployment are looked at. */
@@ -38,7 +28,8 @@ const leastDiskMiB = 1_024;
 const leastOpenFiles = 4_096;
 
 export async function examine(machine: Machine): Promise<readonly Check[]> {
-  const topology = machine.project === null ? null : readTopology(machine.project);
+  const plan = machine.project === null ? null : readPlan(machine.project);
+  const topology = plan?.local.topology ?? null;
   const folder = machine.project ?? machine.cwd;
   const searchPath = machine.env.PATH ?? '';
   return [
@@ -52,6 +43,7 @@ export async function examine(machine: Machine): Promise<readonly Check[]> {
     checkDisk(folder),
     checkMemory(topology, machine.project),
     checkOpenFiles(),
+    ...checkInstruments(plan?.requirements.faults ?? [], searchPath),
   ];
 }
 
@@ -59,10 +51,10 @@ function check(id: string, need: string, found: string, problem: string | null):
   return { id, need, ok: problem === null, found, mend: problem, install: [] };
 }
 
-/** The local topology of the plan, or null when there is none that can be read. */
-function readTopology(project: string): Topology | null {
+/** Null when there is none that can be read. */
+function readPlan(project: string): Plan | null {
   try {
-    return parsePlan(readFileSync(join(project, planPath), 'utf8'), planPath).local.topology;
+    return parsePlan(readFileSync(join(project, planPath), 'utf8'), planPath);
   } catch {
     return null;
   }

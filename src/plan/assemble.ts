@@ -1,16 +1,28 @@
 /** (Requirements, catalogue, hardware and prices) → Plan, or the nearest that was tried and the requirement to relax. Pure. */
 
-import { unavailabilityWith } from '../capacity/availability.ts';
 import { defaultHardware, referenceLocalMachine } from '../capacity/hardware.ts';
-import type { Catalogue, Decision, Excuse, Hardware, Json, PartContext, Prediction, ServiceTime } from '../pattern.ts';
+import type {
+  Catalogue,
+  Decision,
+  Downtime,
+  Excuse,
+  Hardware,
+  Json,
+  PartContext,
+  Pattern,
+  Prediction,
+  ServiceTime,
+} from '../pattern.ts';
 import { requirementsDigest } from '../requirements/digest.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { type Composed, type Composition, compose, type Sizing, type World } from './compose.ts';
 import { costOf, machineOf } from './cost.ts';
+import { hotKeyOf } from './hot-key.ts';
 import { type LocalMachine, localScale } from './local-scale.ts';
 import { composeOverWorlds } from './over-worlds.ts';
 import type { NoPlan, Part, Plan } from './plan.ts';
 import { relaxationsFor } from './relax.ts';
+import { staffed } from './staffed.ts';
 import { type WiredPart, wire } from './wire.ts';
 
 export interface AssembleOptions {
@@ -18,6 +30,8 @@ export interface AssembleOptions {
   readonly hardware?: Hardware;
   /** Service times measured on the user's system, by name. */
   readonly measured?: Readonly<Record<string, ServiceTime>>;
+  /** How long something is away after a fault, measured, by `<fault kind>:<part>.<role>`. */
+  readonly downtimes?: Readonly<Record<string, Downtime>>;
   /** 0 < scale ≤ 1; without it the largest that fits the local machine. */
   readonly scale?: number;
   readonly localMachine?: LocalMachine;
@@ -35,13 +49,14 @@ export function assemblePlan(
   const worldOf = (asked: Requirements): World => ({
     requirements: asked,
     catalogue,
-    hardware: staffed(options.hardware ?? defaultHardware, asked),
+    hardware: options.hardware ?? defaultHardware,
     measured: options.measured ?? {},
+    downtimes: options.downtimes ?? {},
   });
   const world = worldOf(requirements);
   const { composed, decisions } = composeOverWorlds(world, affordable);
   if (!('rejected' in composed)) {
-    return planOf(world, { ...composed, decisions: [...decisions, ...composed.decisions] }, options);
+    return planOf(staffedWorld(world), { ...composed, decisions: [...decisions, ...composed.decisions] }, options);
   }
   const replan = (relaxed: Requirements) => {
     const again = affordable(worldOf(relaxed));
@@ -50,21 +65,13 @@ export function assemblePlan(
   return { kind: 'no-plan', ...composed, ...relaxationsFor(requirements, composed.rejected, replan) };
 }
 
-/** The machines as they are when they are looked after as asked: lost as often, and away for longer or not so long. */
-function staffed(hardware: Hardware, { operations }: Requirements): Hardware {
-  const { machineUnavailability: usual, machineRepairMs } = hardware;
-  const machineUnavailability = unavailabilityWith(operations.effort, usual);
-  const longer = usual > 0 ? machineUnavailability / usual : 1;
-  return { ...hardware, machineUnavailability, machineRepairMs: machineRepairMs * longer };
-}
-
 function repairDecision({ machineUnavailability, machineRepairMs }: Hardware): Decision {
   return {
     about: 'machines',
     chosen: `each away ${Number((machineUnavailability * 100).toPrecision(2))} % of the time`,
     because: 'the less somebody looks after them, the longer a lost one stays away, and the more copies are needed',
     numbers: { unavailability: machineUnavailability, repairMs: machineRepairMs },
-    from: ['operations.effort'],
+    from: ['operations.effort', 'operations.lossesPerYear'],
     source: 'prior',
   };
 }
@@ -85,8 +92,13 @@ function measuredDecision(used: readonly (readonly [string, ServiceTime])[]): re
   ];
 }
 
+function staffedWorld(asked: World): World {
+  return { ...asked, hardware: staffed(asked.hardware, asked.requirements) };
+}
+
 /** The composition, if it costs no more than may be spent. */
-function affordable(world: World): Composed {
+function affordable(asked: World): Composed {
+  const world = staffedWorld(asked);
   const composed = compose(world);
   if ('rejected' in composed) return composed;
   const usdPerMonth = usdOf(composed, world.hardware);
@@ -98,7 +110,8 @@ function usdOf({ parts }: Composition, hardware: Hardware): number {
   return parts.reduce((sum, part) => sum + costOf(part.sized, hardware), 0);
 }
 
-function planOf({ requirements, hardware }: World, composed: Composition, options: AssembleOptions): Plan {
+function planOf(world: World, composed: Composition, options: AssembleOptions): Plan {
+  const { requirements, hardware } = world;
   const known = new Set(composed.parts.flatMap(({ pattern }) => Object.keys(pattern.serviceTimes)));
   const used = Object.entries(options.measured ?? {}).filter(([name]) => known.has(name));
   const local = localScale(composed.parts, options.scale, options.localMachine ?? referenceLocalMachine);
@@ -111,7 +124,7 @@ function planOf({ requirements, hardware }: World, composed: Composition, option
     requirements,
   );
   const parts = composed.parts.map((part, index) =>
-    partOf(part, target.contexts[index]!, here.contexts[index]!, hardware),
+    withHotKey(partOf(part, target.contexts[index]!, here.contexts[index]!, hardware), part.pattern, world),
   );
   return {
     schemaVersion: 1,
@@ -132,6 +145,7 @@ function planOf({ requirements, hardware }: World, composed: Composition, option
     local: { ...local, topology: here.topology },
     decisions: [repairDecision(hardware), ...measuredDecision(used), ...composed.decisions],
     ...(used.length > 0 ? { measured: Object.fromEntries(used) } : {}),
+    ...(Object.keys(world.downtimes).length > 0 ? { downtimes: world.downtimes } : {}),
   };
 }
 
@@ -158,6 +172,12 @@ function partOf(part: Sizing, context: PartContext<Json>, here: PartContext<Json
     bindings: context.bindings,
     offeredLoad: pattern.offeredLoad(context),
   };
+}
+
+/** Where the requirements make a key hot, what can be done about it. */
+function withHotKey(part: Part, pattern: Pattern, world: World): Part {
+  const hotKey = hotKeyOf(part, pattern, world, null);
+  return hotKey === null ? part : { ...part, hotKey };
 }
 
 function machinesOf(parts: readonly Part[], hardware: Hardware): Plan['cost']['machines'] {

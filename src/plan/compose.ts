@@ -3,7 +3,18 @@
  * on a composition of its own, with all that it calls for, so that options are compared by what the whole then costs.
  */
 
-import type { Catalogue, Decision, Demand, Excuse, Hardware, Json, Pattern, ServiceTime, Sized } from '../pattern.ts';
+import type {
+  Catalogue,
+  Decision,
+  Demand,
+  Downtime,
+  Excuse,
+  Hardware,
+  Json,
+  Pattern,
+  ServiceTime,
+  Sized,
+} from '../pattern.ts';
 import type { Requirements } from '../requirements/requirements.ts';
 import { costOf } from './cost.ts';
 import { unmetBy } from './guarantees.ts';
@@ -40,6 +51,8 @@ export interface World {
   readonly catalogue: Catalogue;
   readonly hardware: Hardware;
   readonly measured: Readonly<Record<string, ServiceTime>>;
+  /** By `<fault kind>:<part>.<role>`. */
+  readonly downtimes: Readonly<Record<string, Downtime>>;
 }
 
 type Rejected = { readonly rejected: readonly [Excuse, ...Excuse[]] };
@@ -102,9 +115,20 @@ interface Request {
 function sizePart(world: World, request: Request): Sizing | Rejected {
   const options = optionsOf(request, world.requirements);
   const { requirements, hardware, measured } = world;
-  const sized = request.pattern.size({ requirements, demands: request.served, options, hardware, measured });
+  const downtimes = downtimesOf(world, request.name);
+  const sized = request.pattern.size({ requirements, demands: request.served, options, hardware, measured, downtimes });
   if (sized.kind === 'unsized') return { rejected: sized.rejected };
   return { ...request, options, sized, providers: {}, excuses: [] };
+}
+
+/** Those of one part, without its name. */
+export function downtimesOf({ downtimes }: Pick<World, 'downtimes'>, part: string): Readonly<Record<string, Downtime>> {
+  return Object.fromEntries(
+    Object.entries(downtimes).flatMap(([fault, downtime]) => {
+      const [kind = '', target = ''] = fault.split(':');
+      return target.startsWith(`${part}.`) ? [[`${kind}:${target.slice(part.length + 1)}`, downtime]] : [];
+    }),
+  );
 }
 
 /** The pattern's answers, its questions' priors where they were not asked, and for a part that nobody asked for. */

@@ -1,6 +1,7 @@
 /** Why the plan is as it is: per decision the number that decided it, and each rejected option with its excuse. */
 
 import type { Decision } from '../pattern.ts';
+import { shownHotKey } from './hot-key.ts';
 import type { Part, Plan } from './plan.ts';
 import { excuseWords, number, predictionWords, wrap } from './summary.ts';
 
@@ -18,6 +19,7 @@ function partLines(part: Part): readonly string[] {
     ...part.decisions.flatMap(decisionLines),
     ...part.predictions.flatMap((prediction) => wrap(`  predicted: ${predictionWords(prediction)}`)),
     ...part.rejected.flatMap((excuse) => wrap(`  rejected: ${excuseWords(excuse)}`)),
+    ...(part.hotKey === undefined ? [] : shownHotKey(part.hotKey)),
     '',
   ];
 }

@@ -37,11 +37,17 @@ export interface Regretted<T> {
   readonly enoughIn: number;
 }
 
-/** Of equal regret, the one that has more. Null over nothing. */
-export function leastRegret<T>(candidates: readonly Weighted<T>[]): Regretted<T> | null {
-  const worlds = candidates.reduce((sum, { count }) => sum + count, 0);
+/**
+ * Of the candidates, the one that is regretted least over the needs of all worlds, which are the candidates' own unless
+ * others are given. Of equal regret, the one that has more. Null over nothing.
+ */
+export function leastRegret<T>(
+  candidates: readonly Weighted<T>[],
+  needs: readonly Omit<Weighted<T>, 'plan'>[] = candidates,
+): Regretted<T> | null {
+  const worlds = needs.reduce((sum, { count }) => sum + count, 0);
   const mean = ({ outlay }: Weighted<T>) =>
-    candidates.reduce((sum, each) => sum + each.count * regretOf(outlay, each.outlay), 0) / worlds;
+    needs.reduce((sum, each) => sum + each.count * regretOf(outlay, each.outlay), 0) / worlds;
   const ranked = candidates
     .map((candidate) => ({ candidate, regret: mean(candidate) }))
     .sort((a, b) => a.regret - b.regret || b.candidate.outlay.usdPerMonth - a.candidate.outlay.usdPerMonth);
@@ -54,6 +60,6 @@ export function leastRegret<T>(candidates: readonly Weighted<T>[]): Regretted<T>
     chosen: best.candidate,
     regret: best.regret,
     regretOfDearest: dearest.regret,
-    enoughIn: candidates.reduce((sum, each) => sum + (isEnough(each.outlay) ? each.count : 0), 0),
+    enoughIn: needs.reduce((sum, each) => sum + (isEnough(each.outlay) ? each.count : 0), 0),
   };
 }

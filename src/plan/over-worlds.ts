@@ -4,7 +4,7 @@ import type { Decision, Excuse, Hardware } from '../pattern.ts';
 import type { Composed, Composition, World } from './compose.ts';
 import { machineOf } from './cost.ts';
 import { leastRegret, type Outlay, type Weighted } from './least-regret.ts';
-import { cornersOf, drawWorlds, worldCount } from './worlds.ts';
+import { cornersOf, drawWorlds, isSure, type Known, worldCount } from './worlds.ts';
 
 export interface OverWorlds {
   readonly composed: Composed;
@@ -16,28 +16,30 @@ export interface OverWorlds {
  * there is none: then what `compose` says of the high bounds is the answer.
  */
 export function composeOverWorlds(world: World, compose: (world: World) => Composed): OverWorlds {
-  const drawn = drawWorlds(world.requirements, world.measured);
+  const known = knownIn(world);
   const high = compose(world);
-  if (drawn.length === 1 || isSameEverywhere(world, high, compose)) return { composed: high, decisions: [] };
-  const planned = drawn.map(({ requirements, measured, count }) => ({
-    count,
-    composed: compose({ ...world, requirements, measured }),
-  }));
-  const found = planned.flatMap(({ composed, count }) =>
-    'rejected' in composed ? [] : [{ plan: composed, outlay: outlayOf(composed, world.hardware), count }],
-  );
-  const withPlan = found.reduce((sum, { count }) => sum + count, 0);
+  if (isSure(world.requirements, known) || isSameEverywhere(world, known, high, compose)) {
+    return { composed: high, decisions: [] };
+  }
+  const drawn = drawWorlds(world.requirements, known);
+  const plannedIn = (worlds: typeof drawn) =>
+    worlds.map(({ count, ...each }) => ({ count, composed: compose({ ...world, ...each }) }));
+  const planned = plannedIn(drawn);
+  const needs = foundIn(planned, world.hardware);
+  const withPlan = needs.reduce((sum, { count }) => sum + count, 0);
   const counts = countExcuses(planned);
-  const best = leastRegret(merged(found));
+  // What is chosen is planned with the priors as they are; what it is judged by are worlds in which they are not.
+  const candidates = foundIn(plannedIn(drawWorlds(world.requirements, { ...known, priors: {} })), world.hardware);
+  const best = leastRegret(merged(candidates), merged(needs));
   if (best === null || withPlan <= worldCount / 2) {
     return { composed: 'rejected' in high ? { rejected: counted(high.rejected, counts) } : high, decisions: [] };
   }
   const { chosen, regret, regretOfDearest, enoughIn } = best;
-  const usd = found.map(({ outlay }) => outlay.usdPerMonth);
+  const usd = needs.map(({ outlay }) => outlay.usdPerMonth);
   const decision: Decision = {
     about: 'worlds',
     chosen: `${Math.round(chosen.outlay.usdPerMonth)} USD a month`,
-    because: `the least regret over ${worldCount} worlds that the answers leave open; it is enough in ${enoughIn} of them`,
+    because: `the least regret over ${worldCount} worlds that answers, measurements and priors leave open; it is enough in ${enoughIn} of them`,
     numbers: {
       worlds: worldCount,
       withPlan,
@@ -57,11 +59,24 @@ export function composeOverWorlds(world: World, compose: (world: World) => Compo
   return { composed: { ...chosen.plan, parts }, decisions: [decision] };
 }
 
+type Planned = readonly { readonly composed: Composed; readonly count: number }[];
+
+/** The worlds that have a plan, each with its own. */
+function foundIn(planned: Planned, hardware: Hardware): readonly Weighted<Composition>[] {
+  return planned.flatMap(({ composed, count }) =>
+    'rejected' in composed ? [] : [{ plan: composed, outlay: outlayOf(composed, hardware), count }],
+  );
+}
+
+function knownIn({ measured, downtimes, catalogue }: World): Known {
+  return { measured, downtimes, priors: Object.assign({}, ...catalogue.map(({ serviceTimes }) => serviceTimes)) };
+}
+
 /** More asked is never planned with less, so that what is the same in every corner is the same in every world between. */
-function isSameEverywhere(world: World, high: Composed, compose: (world: World) => Composed): boolean {
+function isSameEverywhere(world: World, known: Known, high: Composed, compose: (world: World) => Composed): boolean {
   if ('rejected' in high) return false;
   const machines = machinesOf(high);
-  return cornersOf(world.requirements, world.measured).every((corner) => {
+  return cornersOf(world.requirements, known).every((corner) => {
     const composed = compose({ ...world, ...corner });
     return !('rejected' in composed) && machinesOf(composed) === machines;
   });
@@ -105,7 +120,7 @@ type Counts = ReadonlyMap<string, number>;
 const keyOf = ({ option, bottleneck }: Excuse) => `${option} [${bottleneck}]`;
 
 /** In how many worlds each option was rejected for the same thing. */
-function countExcuses(planned: readonly { readonly composed: Composed; readonly count: number }[]): Counts {
+function countExcuses(planned: Planned): Counts {
   const counts = new Map<string, number>();
   for (const { composed, count } of planned) {
     const excuses =

@@ -4,8 +4,10 @@ import type {
   Binding,
   Decision,
   Demand,
+  Downtime,
   Excuse,
   Guarantees,
+  HotKey,
   Json,
   Machine,
   Prediction,
@@ -30,6 +32,8 @@ export interface Part {
   readonly decisions: readonly Decision[];
   readonly predictions: readonly Prediction[];
   readonly rejected: readonly Excuse[];
+  /** What its hottest key does, and what helps; absent: none is hot. */
+  readonly hotKey?: HotKey;
   readonly guarantees: Readonly<Record<string, Guarantees>>;
   /** By capability: which part serves it. */
   readonly bindings: Readonly<Record<string, Binding>>;
@@ -73,6 +77,8 @@ export interface Plan {
   readonly decisions: readonly Decision[];
   /** Service times that replaced the patterns' priors, by name; absent: none were measured. */
   readonly measured?: Readonly<Record<string, ServiceTime>>;
+  /** Times that something is away after a fault, which replaced the patterns' models, by fault; absent: none did. */
+  readonly downtimes?: Readonly<Record<string, Downtime>>;
 }
 
 /** A requirement's key, and the value from which on it is met; of an interval, its high bound. */

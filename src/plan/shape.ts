@@ -1,6 +1,6 @@
 /** The shape of plan.json, by which a file that was edited by hand is told from a plan. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 const word = z.string().regex(/^[a-z][a-z0-9-]*$/);
 const text = z.string();
@@ -12,18 +12,23 @@ const list = <T extends z.ZodType>(item: T) => z.array(item);
 
 const interval = z.looseObject({ low: amount, mid: amount, high: amount });
 
-const requirements = z.looseObject({
+export const requirementsShape = z.looseObject({
   schemaVersion: z.literal(1),
   name: word,
   needs: list(word).min(1),
-  rate: z.looseObject({ readPerSecond: interval, writePerSecond: interval, peakFactor: interval }),
+  rate: z.looseObject({
+    readPerSecond: interval,
+    writePerSecond: interval,
+    peakFactor: interval,
+    keySkew: interval.optional(),
+  }),
   data: z.looseObject({ payloadBytes: interval, totalMiB: interval }),
   latency: z.looseObject({ p99Ms: amount }),
   consistency: z.looseObject({ level: z.enum(['eventual', 'bounded', 'linearizable']), stalenessMs: amount }),
   availability: z.looseObject({ target: z.number().gt(0).lt(1), recoveryMs: amount }),
   loss: z.looseObject({ rpoMs: amount }),
   cost: z.looseObject({ usdPerMonth: amount }),
-  operations: z.looseObject({ effort: z.enum(['low', 'medium', 'high']) }),
+  operations: z.looseObject({ effort: z.enum(['low', 'medium', 'high']), lossesPerYear: interval.optional() }),
   options: z.record(text, z.record(text, json)),
   slo: z.record(text, list(text)),
   faults: list(text).optional(),
@@ -112,6 +117,7 @@ const job = z.looseObject({
   env: environment,
   leavingEnv: z.looseObject({ name: text, set: word, port: text }).optional(),
   dependsOn: list(word),
+  dependantsWait: z.literal(true).optional(),
   timeoutMs: amount,
 });
 
@@ -140,6 +146,17 @@ const prediction = z.looseObject({
   margin: z.number(),
 });
 
+const hotKey = z.looseObject({
+  share: amount,
+  exponent: amount,
+  busiestLoad: amount,
+  usdPerMonth: amount.nullable(),
+  remedies: list(
+    z.looseObject({ name: text, how: text, risk: text, busiestLoad: amount, addsUsdPerMonth: z.number() }),
+  ),
+  rejected: list(excuse),
+});
+
 const part = z.looseObject({
   name: word,
   pattern: word,
@@ -154,6 +171,7 @@ const part = z.looseObject({
   decisions: list(decision),
   predictions: list(prediction),
   rejected: list(excuse),
+  hotKey: hotKey.optional(),
   guarantees: z.record(text, z.looseObject({})),
   bindings: z.record(text, z.looseObject({ part: word, env: environment, dependsOn: list(word) })),
   offeredLoad: z.record(text, amount),
@@ -162,7 +180,7 @@ const part = z.looseObject({
 export const planShape = z.looseObject({
   schemaVersion: z.literal(1),
   dspVersion: text,
-  requirements,
+  requirements: requirementsShape,
   requirementsDigest: z.string().regex(/^[0-9a-f]{64}$/),
   parts: list(part).min(1),
   edges: list(z.looseObject({ from: word, to: word, capability: text, because: text })),
@@ -178,4 +196,7 @@ export const planShape = z.looseObject({
   local: z.looseObject({ scale: z.number().positive().max(1), because: text, topology }),
   decisions: list(decision),
   measured: z.record(text, z.looseObject({ meanUs: amount, scv: amount, source: text, citation: text })).optional(),
+  downtimes: z
+    .record(text, z.looseObject({ meanMs: amount, lowMs: amount, highMs: amount, plannedMs: amount, citation: text }))
+    .optional(),
 });

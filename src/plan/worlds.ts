@@ -5,79 +5,132 @@
  * service-capacity-modeling does it.
  */
 
-import type { ServiceTime } from '../pattern.ts';
-import { seededRandom } from '../random.ts';
+import type { Downtime, ServiceTime } from '../pattern.ts';
+import { seededRandom, shuffled } from '../random.ts';
 import { fields } from '../requirements/fields.ts';
 import { exactly, type Interval, type Requirements } from '../requirements/requirements.ts';
 
 export const worldCount = 512;
+const payloadBytes = 'data.payloadBytes';
 /** Values that one interval takes: neighbours plan the same, and are planned once. */
 const levels = 32;
+
+/** What a plan follows from, beside the answers: what was measured, and what nobody has measured. */
+export interface Known {
+  readonly measured: Readonly<Record<string, ServiceTime>>;
+  readonly downtimes: Readonly<Record<string, Downtime>>;
+  /** Service times of the patterns; those that were measured are left out. */
+  readonly priors: Readonly<Record<string, ServiceTime>>;
+}
 
 export interface DrawnWorld {
   readonly requirements: Requirements;
   readonly measured: Readonly<Record<string, ServiceTime>>;
+  readonly downtimes: Readonly<Record<string, Downtime>>;
   /** Worlds with the same draw. */
   readonly count: number;
 }
 
-/** Distinct draws with how often each was drawn, {@link worldCount} in all; one alone where everything is sure. */
-export function drawWorlds(
-  requirements: Requirements,
-  measured: Readonly<Record<string, ServiceTime>>,
-): readonly DrawnWorld[] {
-  const unsure = intervalsOf(requirements);
-  const times = Object.entries(measured).flatMap(([name, time]) => {
-    const { lowUs = time.meanUs, meanUs, highUs = time.meanUs } = time;
-    return lowUs < highUs ? [{ name, interval: { low: lowUs, mid: meanUs, high: highUs } }] : [];
-  });
-  const strata = [...unsure.map(({ key }) => key), ...times.map(({ name }) => `time ${name}`)].map(shuffledLevels);
+/**
+ * Where a time that was not measured here lies: its figure ÷ and × this. Published figures differ between machines and
+ * versions by about half; a guess is taken to be right within a factor of two.
+ */
+const spreadOf = { measured: 1, published: 1.5, prior: 2 } as const;
+
+/** Something unsure that is no answer, and what a world is with a value of it. */
+interface UnsureFigure {
+  readonly key: string;
+  readonly interval: Interval;
+  readonly put: (world: Figures, value: number) => Figures;
+}
+
+type Figures = Pick<DrawnWorld, 'measured' | 'downtimes'>;
+
+/**
+ * Distinct draws with how often each was drawn, {@link worldCount} in all. Where answers and measurements are sure there is
+ * one alone, with the priors as they are: a calibration tells more of them than a draw.
+ */
+export function drawWorlds(requirements: Requirements, known: Known): readonly DrawnWorld[] {
+  if (isSure(requirements, known)) return [{ requirements, ...figuresOf(known), count: worldCount }];
+  const answers = intervalsOf(requirements);
+  const figures = [...measuredIn(known), ...timesOf(withoutMeasured(known))];
+  const strata = [...answers, ...figures].map(({ key }) => shuffledLevels(key));
   const drawn = new Map<string, { readonly ranks: readonly number[]; count: number }>();
   for (let world = 0; world < worldCount; world++) {
     const ranks = strata.map((order) => order[world] ?? 0);
     const key = ranks.join(' ');
-    const known = drawn.get(key);
-    if (known === undefined) drawn.set(key, { ranks, count: 1 });
-    else known.count += 1;
+    const same = drawn.get(key);
+    if (same === undefined) drawn.set(key, { ranks, count: 1 });
+    else same.count += 1;
   }
   return [...drawn.values()].map(({ ranks, count }) => ({
-    requirements: unsure.reduce(
+    requirements: answers.reduce(
       (asked, { path, interval }, i) => withInterval(asked, path, valueAt(interval, ranks[i] ?? 0)),
       requirements,
     ),
-    measured: {
-      ...measured,
-      ...Object.fromEntries(
-        times.map(({ name, interval }, i) => [
-          name,
-          { ...(measured[name] as ServiceTime), meanUs: valueAt(interval, ranks[unsure.length + i] ?? 0) },
-        ]),
-      ),
-    },
+    ...figures.reduce(
+      (world, { interval, put }, i) => put(world, valueAt(interval, ranks[answers.length + i] ?? 0)),
+      figuresOf(known),
+    ),
     count,
   }));
 }
 
+/** Whether neither an answer nor a measurement leaves anything open. */
+export function isSure(requirements: Requirements, known: Known): boolean {
+  return intervalsOf(requirements).length + measuredIn(known).length === 0;
+}
+
+function measuredIn({ measured, downtimes }: Figures): readonly UnsureFigure[] {
+  return [...timesOf(measured), ...downtimesOf(downtimes)];
+}
+
+const figuresOf = ({ measured, downtimes }: Known): Figures => ({ measured, downtimes });
+
+function withoutMeasured({ priors, measured }: Known): Known['priors'] {
+  return Object.fromEntries(Object.entries(priors).filter(([name]) => measured[name] === undefined));
+}
+
+function timesOf(times: Readonly<Record<string, ServiceTime>>): readonly UnsureFigure[] {
+  return Object.entries(times).flatMap(([name, time]) => {
+    const spread = spreadOf[time.source];
+    const { meanUs, lowUs = meanUs / spread, highUs = meanUs * spread } = time;
+    const put = (world: Figures, value: number) => ({
+      ...world,
+      measured: { ...world.measured, [name]: { ...time, meanUs: value } },
+    });
+    return lowUs < highUs ? [{ key: `time ${name}`, interval: { low: lowUs, mid: meanUs, high: highUs }, put }] : [];
+  });
+}
+
+function downtimesOf(downtimes: Readonly<Record<string, Downtime>>): readonly UnsureFigure[] {
+  return Object.entries(downtimes).flatMap(([fault, downtime]) => {
+    const { lowMs: low, meanMs: mid, highMs: high } = downtime;
+    const put = (world: Figures, value: number) => ({
+      ...world,
+      downtimes: { ...world.downtimes, [fault]: { ...downtime, meanMs: value } },
+    });
+    return low < high ? [{ key: `downtime ${fault}`, interval: { low, mid, high }, put }] : [];
+  });
+}
+
 /**
- * The corners between which every world lies: all bounds low, all high, and each with the size of a value at its other
- * bound (small values make many keys, large ones much traffic).
+ * The corners of what was answered and measured: all bounds low, all high, and each with the size of a value at its other
+ * bound (small values make many keys, large ones much traffic). Priors are left as they are.
  */
-export function cornersOf(requirements: Requirements, measured: Readonly<Record<string, ServiceTime>>) {
-  const unsure = intervalsOf(requirements);
+export function cornersOf(requirements: Requirements, known: Known) {
+  const answers = intervalsOf(requirements);
+  const figures = measuredIn(known);
   const corner = (bound: 'low' | 'high', payload: 'low' | 'high') => ({
-    requirements: unsure.reduce(
-      (asked, { key, path, interval }) =>
-        withInterval(asked, path, interval[key === 'data.payloadBytes' ? payload : bound]),
+    requirements: answers.reduce(
+      (asked, { key, path, interval }) => withInterval(asked, path, interval[key === payloadBytes ? payload : bound]),
       requirements,
     ),
-    measured: Object.fromEntries(
-      Object.entries(measured).map(([name, time]) => [
-        name,
-        { ...time, meanUs: (bound === 'low' ? time.lowUs : time.highUs) ?? time.meanUs },
-      ]),
-    ),
+    ...figures.reduce((world, { interval, put }) => put(world, interval[bound]), figuresOf(known)),
   });
-  return [corner('low', 'low'), corner('low', 'high'), corner('high', 'low'), corner('high', 'high')] as const;
+  const straight = [corner('low', 'low'), corner('high', 'high')];
+  if (!answers.some(({ key }) => key === payloadBytes)) return straight;
+  return [...straight, corner('low', 'high'), corner('high', 'low')];
 }
 
 interface Unsure {
@@ -102,13 +155,8 @@ function withInterval(requirements: Requirements, [section, name]: readonly [str
 
 /** Every level as often, in an order of the key's own. */
 function shuffledLevels(key: string): readonly number[] {
-  const random = seededRandom(512).fork(key);
-  const order = Array.from({ length: worldCount }, (_, i) => i % levels);
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = random.integer(i + 1);
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
-  }
-  return order;
+  const inOrder = Array.from({ length: worldCount }, (_, i) => i % levels);
+  return shuffled(inOrder, seededRandom(512).fork(key));
 }
 
 /** Half of the worlds lie below `mid`. By ratio, for what is unsure of a rate is unsure by a factor. */

@@ -1,7 +1,9 @@
 /** The project's folder: reading what is there, writing trees, and errors that say which path and why. */
 
-import { chmod, lstat, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setImmediate as letOthersRun } from 'node:timers/promises';
 import { sha256 } from '../digest.ts';
 import { DspError } from '../errors.ts';
 import type { Found } from './merge.ts';
@@ -9,15 +11,12 @@ import type { ProjectFile } from './project.ts';
 
 /** Reads a file; never throws for what is merely no text file. Symbolic links are `other`: nothing is written through them. */
 export async function find(path: string): Promise<Found> {
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw writeError(error, path);
+  const bytes = await attempt(path, async () => {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    return stats === undefined ? null : stats.isFile() && readFileSync(path);
   });
-  if (stats === null) return { kind: 'absent' };
-  if (!stats.isFile()) return { kind: 'other' };
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw writeError(error, path);
-  });
+  if (bytes === null) return { kind: 'absent' };
+  if (bytes === false) return { kind: 'other' };
   try {
     return { kind: 'text', content: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
   } catch {
@@ -36,6 +35,9 @@ export function fingerprint(found: Found): string {
   return found.kind === 'text' ? sha256(found.content) : found.kind;
 }
 
+/** A thread for each file would take longer than writing it; between some of them, a Ctrl-C is heard. */
+const filesAtOnce = 16;
+
 /** Writes `files` under `dir`, making folders as needed. Throws the signal's reason when aborted. */
 export async function writeTree(
   dir: string,
@@ -43,14 +45,15 @@ export async function writeTree(
   signal?: AbortSignal,
 ): Promise<void> {
   const made = new Set<string>();
-  for (const file of files) {
+  for (const [index, file] of files.entries()) {
+    if (index % filesAtOnce === 0) await letOthersRun();
     signal?.throwIfAborted();
     const path = join(dir, file.path);
     await attempt(path, async () => {
-      if (!made.has(dirname(path))) await mkdir(dirname(path), { recursive: true });
+      if (!made.has(dirname(path))) mkdirSync(dirname(path), { recursive: true });
       made.add(dirname(path));
-      await writeFile(path, file.content, { flag: 'wx' });
-      if (file.executable) await chmod(path, 0o755);
+      writeFileSync(path, file.content, { flag: 'wx' });
+      if (file.executable) chmodSync(path, 0o755);
     });
   }
 }
@@ -75,7 +78,8 @@ export async function attempt<T>(path: string, step: () => Promise<T>): Promise<
   }
 }
 
-function writeError(error: unknown, path: string): unknown {
+/** What the disk refused, as an error that names the path. */
+export function writeError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (error instanceof DspError || code === undefined) return error;
   if (code === 'ENOSPC' || code === 'EDQUOT') return new DspError('project.no-space', { path }, { cause: error });

@@ -76,7 +76,7 @@ function printImports(parts: readonly ProgramPart[]): readonly string[] {
     ({ name, identifier }) => `import { topology as ${identifier}Topology } from './parts/${name}/topology.ts';`,
   );
   const modules = parts.map(({ module, construct }) => `import { ${construct} } from './${module}';`);
-  const target = "import { configuredTarget } from './stacks/target.ts';";
+  const target = "import { configuredTarget } from './stacks/configuration.ts';";
   return [...topologies.sort(), ...[...new Set(modules)].sort(), target];
 }
 

@@ -19,6 +19,18 @@ export function readmeView(plan: Plan, catalogue: Catalogue): object {
     local: { scale: figure(plan.local.scale), because: plan.local.because },
     decided: plan.decisions.length > 0,
     decisions: plan.decisions.map(decisionView),
+    ...secretsView(plan),
+  };
+}
+
+/** The secrets that somebody has to make who deploys without dsp. */
+function secretsView({ topology }: Plan): object {
+  const secrets = topology.secrets ?? [];
+  return {
+    passwords: secrets.filter(({ content }) => content.kind === 'password').map(({ name }) => name),
+    certificates: secrets.flatMap(({ name, content }) =>
+      content.kind === 'certificate' ? [{ name, serverName: content.serverName }] : [],
+    ),
   };
 }
 

@@ -28,7 +28,7 @@ export async function renderProject(
   const patterns = patternsOf(plan, catalogue);
   const files = [
     ...(await shellFiles(plan, catalogue)),
-    ...(await Promise.all(patterns.map(patternFiles))).flat(),
+    ...patterns.flatMap(patternFiles),
     ...(await Promise.all(plan.parts.map((part) => partFiles(part, plan, catalogue)))).flat(),
     generated('index.ts', printProgram(plan, catalogue)),
     generated(planPath, formatPlan(plan)),
@@ -47,11 +47,9 @@ function patternsOf(plan: Plan, catalogue: Catalogue): readonly Pattern[] {
 }
 
 /** Code, once a pattern, byte for byte: the component, its service with its tests, and what was weighed. */
-async function patternFiles(pattern: Pattern): Promise<readonly ProjectFile[]> {
-  const sources = await readSources(`templates/${pattern.id}`);
-  const emitted = sources.filter(
-    ({ path }) => path === 'stack.ts' || path === 'README.md' || path.startsWith('service/'),
-  );
+function patternFiles(pattern: Pattern): readonly ProjectFile[] {
+  const isEmitted = (path: string) => path === 'stack.ts' || path === 'README.md' || path.startsWith('service/');
+  const emitted = readSources(`templates/${pattern.id}`, isEmitted);
   return emitted.map(({ path, content }) => generated(`patterns/${pattern.id}/${path}`, content));
 }
 
@@ -69,7 +67,7 @@ async function partFiles(part: Part, plan: Plan, catalogue: Catalogue): Promise<
 async function partFile(file: PartFile, part: Part, pattern: Pattern<Json>): Promise<ProjectFile> {
   checkInnerPath(`a file of ${part.name}`, file.path);
   const source = `templates/${pattern.id}/config/${file.template}`;
-  const content = renderTemplate(source, await readSource(source), file.values);
+  const content = await renderTemplate(source, readSource(source), file.values);
   return { path: `parts/${part.name}/${file.path}`, content, ownership: file.ownership, executable: false };
 }
 

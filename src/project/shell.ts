@@ -1,7 +1,8 @@
 /** The shell of every project: what it has whatever its parts are. */
 
 import { packageManifest } from '../package-root.ts';
-import type { Catalogue, Program, Topology } from '../pattern.ts';
+import type { Catalogue } from '../pattern.ts';
+import { bundlesOf } from '../plan/bundles.ts';
 import type { Plan } from '../plan/plan.ts';
 import { renderTemplate } from './handlebars.ts';
 import type { ProjectFile } from './project.ts';
@@ -25,19 +26,18 @@ const asTheyAre: Readonly<Record<string, string>> = {
 
 export async function shellFiles(plan: Plan, catalogue: Catalogue): Promise<readonly ProjectFile[]> {
   const name = plan.requirements.name;
-  const copied = Object.entries(asTheyAre).map(async ([source, path]) =>
-    generated(path, await readSource(`${folder}/${source}`)),
-  );
-  const stacks = (await readSources('stacks')).map(({ path, content }) => generated(`stacks/${path}`, content));
-  const kit = (await readSources('templates/kit')).map(({ path, content }) => generated(`kit/${path}`, content));
+  const copied = Object.entries(asTheyAre).map(([source, path]) => generated(path, readSource(`${folder}/${source}`)));
+  const stacks = readSources('stacks').map(({ path, content }) => generated(`stacks/${path}`, content));
+  const kit = readSources('templates/kit').map(({ path, content }) => generated(`kit/${path}`, content));
+  const bundles = [...new Set([...bundlesOf(plan.topology), ...bundlesOf(plan.local.topology)])].sort(byCodeUnits);
   return [
-    ...(await Promise.all(copied)),
+    ...copied,
     ...stacks,
     ...kit,
     await rendered('package.json.hbs', 'package.json', { name, ...toolVersions() }),
     await rendered('Pulumi.yaml.hbs', 'Pulumi.yaml', { name, description: `The system ${name}, planned by dsp` }),
     await rendered('README.md.hbs', 'README.md', readmeView(plan, catalogue)),
-    ...(await Promise.all(bundlesOf(plan).map((bundle) => dockerfile(bundle, name)))),
+    ...(await Promise.all(bundles.map((bundle) => dockerfile(bundle, name)))),
   ];
 }
 
@@ -46,21 +46,12 @@ export function generated(path: string, content: string): ProjectFile {
 }
 
 async function rendered(template: string, path: string, values: object): Promise<ProjectFile> {
-  const source = await readSource(`${folder}/${template}`);
-  return generated(path, renderTemplate(`${folder}/${template}`, source, values));
+  const source = readSource(`${folder}/${template}`);
+  return generated(path, await renderTemplate(`${folder}/${template}`, source, values));
 }
 
 function dockerfile(bundle: string, project: string): Promise<ProjectFile> {
   return rendered('Dockerfile.hbs', `docker/${bundle}/Dockerfile`, { bundle, project });
-}
-
-/** Of both scales, sorted, each once. */
-function bundlesOf(plan: Plan): readonly string[] {
-  const programsOf = ({ processSets, jobs }: Topology) =>
-    [...processSets, ...processSets.flatMap(({ sidecars = [] }) => sidecars), ...jobs].map(({ program }) => program);
-  const programs: readonly Program[] = [...programsOf(plan.topology), ...programsOf(plan.local.topology)];
-  const bundles = programs.flatMap((program) => (program.kind === 'service' ? [program.bundle] : []));
-  return [...new Set(bundles)].sort(byCodeUnits);
 }
 
 /** The versions that dsp itself is built and tested with. */

@@ -1,7 +1,7 @@
 /** Whether dsp.yaml, plan.json and the files of a project belong together: what `deploy` and CI ask first. */
 
 import { join } from 'node:path';
-import { measuredFile, readServiceTimes } from '../capacity/measured.ts';
+import { measuredFile, readMeasurements } from '../capacity/measured.ts';
 import { withSortedKeys } from '../digest.ts';
 import { DspError } from '../errors.ts';
 import { packageVersion } from '../package-root.ts';
@@ -68,11 +68,11 @@ async function planDisagreements(root: string, plan: Plan, catalogue: Catalogue)
     return [{ problem: 'dsp.yaml has changed since plan.json was made', mend: writeAgain }];
   }
   // A new version that plans the same is no disagreement.
-  const measured = await readServiceTimes(root);
-  const again = assemblePlan(requirements, catalogue, { dspVersion: plan.dspVersion, measured });
+  const measurements = await readMeasurements(root);
+  const again = assemblePlan(requirements, catalogue, { dspVersion: plan.dspVersion, ...measurements });
   if (isNoPlan(again)) return [{ problem: 'no plan meets dsp.yaml any more', mend: 'dsp plan' }];
   if (formatPlan(again) === formatPlan(plan)) return [];
-  const timesOf = ({ measured: times = {} }: Plan) => JSON.stringify(withSortedKeys(times));
+  const timesOf = ({ measured = {}, downtimes = {} }: Plan) => JSON.stringify(withSortedKeys({ measured, downtimes }));
   if (timesOf(again) !== timesOf(plan)) {
     return [{ problem: `${measuredFile} has changed since plan.json was made`, mend: writeAgain }];
   }

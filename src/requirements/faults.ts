@@ -13,6 +13,8 @@ export const faultKinds = [
   'kill',
   'pause',
   'restart',
+  'power',
+  'rolling-restart',
   'latency',
   'reset',
   'half-open',
@@ -22,6 +24,14 @@ export const faultKinds = [
   'scale',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
+
+/**
+ * A change that is made to a running system and takes as long as it takes: what counts is whether anything still fails
+ * once it is made. Of any other fault, recovery counts from its beginning.
+ */
+export function isChange(kind: FaultKind): boolean {
+  return kind === 'scale' || kind === 'rolling-restart';
+}
 
 export interface FaultSpec {
   readonly kind: FaultKind;
@@ -74,6 +84,8 @@ const own: Readonly<Record<FaultKind, readonly ParameterName[]>> = {
   kill: [],
   pause: [],
   restart: [],
+  power: [],
+  'rolling-restart': [],
   latency: ['ms', 'jitterMs', 'among'],
   reset: ['everyMs', 'among'],
   'half-open': ['among'],
@@ -119,17 +131,20 @@ export function readFaults(text: string): readonly FaultSpec[] | { readonly prob
   return specs;
 }
 
+/** From the least to the most, each with those before it. */
+type Reach = 'none' | 'network' | 'power' | 'clock';
+
 /** What the deployment must let faults reach for it. */
-function reachOf({ kind }: FaultSpec): 'none' | 'network' | 'clock' {
-  if (kind === 'clock') return 'clock';
+function reachOf({ kind }: FaultSpec): Reach {
+  if (kind === 'clock' || kind === 'power') return kind;
   return ['latency', 'reset', 'half-open', 'partition', 'disk-full'].includes(kind) ? 'network' : 'none';
 }
 
 /** What the faults of all phases need at least. */
-export function reachOfPhases(phases: readonly string[]): 'none' | 'network' | 'clock' {
+export function reachOfPhases(phases: readonly string[]): Reach {
   const specs = phases.map(readFaults).flatMap((found) => ('problem' in found ? [] : found));
   const reached = specs.map(reachOf);
-  return (['clock', 'network'] as const).find((reach) => reached.includes(reach)) ?? 'none';
+  return (['clock', 'power', 'network'] as const).find((reach) => reached.includes(reach)) ?? 'none';
 }
 
 function readParameter(parameter: Parameter, text: string): number | string | { readonly takes: string } {

@@ -3,6 +3,7 @@
  * The interview, the reader and the writer of dsp.yaml all follow it.
  */
 
+import { usualExponent } from '../key-skew.ts';
 import type { Json, Question } from '../pattern.ts';
 
 /** What a pattern's question may take, and an interval: a number that may be unsure. */
@@ -30,6 +31,9 @@ const prior = (low: number, mid: number, high: number): Json => ({ low, mid, hig
 /** A month of milliseconds: no bound on loss or staleness means more. */
 const monthMs = 2_592_000_000;
 
+/** A thousandth of the 8766 hours of a year, an hour each. */
+const usualLossesPerYear = 8.766;
+
 /** In the order in which they are asked. */
 export const fields: readonly Field[] = [
   {
@@ -55,6 +59,15 @@ export const fields: readonly Field[] = [
     type: interval(1, 1000, '×'),
     prior: prior(2, 3, 5),
     priorSource: 'daily peaks of two to five times the average are usual',
+  },
+  {
+    key: 'rate.keySkew',
+    ask: 'How uneven is the choice of keys (0: every key as often, 0.8: usual, 1.2: a few take most)?',
+    feeds: 'the load of the busiest shard, which the hottest key is on, and the keys that a bench asks for',
+    type: interval(0, 3, 'exponent of Zipf’s law'),
+    prior: prior(usualExponent, usualExponent, usualExponent),
+    priorSource: 'a little more even than the 0.99 of YCSB’s benchmarks',
+    unasked: true,
   },
   {
     key: 'data.payloadBytes',
@@ -150,5 +163,14 @@ export const fields: readonly Field[] = [
     },
     prior: 'medium',
     priorSource: 'the usual case',
+  },
+  {
+    key: 'operations.lossesPerYear',
+    ask: 'How often a year is one machine lost: crashed, replaced, restarted?',
+    feeds: 'how much of the time failovers and repairs take, with the downtime that a bench measured of one',
+    type: interval(0, 1000, 'losses a year and machine'),
+    prior: prior(usualLossesPerYear, usualLossesPerYear, usualLossesPerYear),
+    priorSource: 'away for a thousandth of the time, for an hour each time',
+    unasked: true,
   },
 ];

@@ -76,7 +76,7 @@ function entry(
   const comment = commentOn(field, answers).flatMap((sentence) => wrap(sentence, width));
   return [
     ...comment.map((line) => `${indent}# ${line}`),
-    `${indent}${name}: ${inline(valueAt(requirements, field.key))}`,
+    `${indent}${name}: ${inline(valueAt(requirements, field.key) ?? field.prior)}`,
   ];
 }
 
@@ -94,7 +94,8 @@ function commentOn(field: Field, answers: Answers | undefined): readonly string[
   ];
 }
 
-function valueAt(requirements: Requirements, key: string): Json {
+/** Undefined where the requirements leave it open. */
+function valueAt(requirements: Requirements, key: string): Json | undefined {
   const [top = '', ...rest] = key.split('.');
   let value = (requirements as unknown as Record<string, Json>)[top] as Json;
   for (const step of rest) value = (value as Record<string, Json>)[step] as Json;

@@ -27,6 +27,8 @@ export interface Requirements {
     readonly writePerSecond: Interval;
     /** Peak rate ÷ average rate, ≥ 1. */
     readonly peakFactor: Interval;
+    /** Exponent of Zipf's law by which keys are asked, 0: evenly; absent: the usual. */
+    readonly keySkew?: Interval;
   };
   readonly data: {
     /** Of one value. */
@@ -50,7 +52,11 @@ export interface Requirements {
   /** Acknowledged writes of at most the last `rpoMs` may be lost by a single fault; 0: none. */
   readonly loss: { readonly rpoMs: number };
   readonly cost: { readonly usdPerMonth: number };
-  readonly operations: { readonly effort: OperationsEffort };
+  readonly operations: {
+    readonly effort: OperationsEffort;
+    /** How often one machine is lost, a year; absent: as the hardware has it. */
+    readonly lossesPerYear?: Interval;
+  };
   /** Answers that only one need asks for, by need and question key, e.g. `limit-callers.limit`. */
   readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   /** Further service-level objectives: metric selector → k6 threshold expressions. Judged beside those that follow from the above. */

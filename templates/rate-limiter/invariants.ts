@@ -12,7 +12,7 @@ import type {
   InvariantResult,
   Invariants,
 } from '../../src/pattern.ts';
-import { type BenchPolicy, policyOf } from './policy.ts';
+import { type BenchPolicy, policyOf, storedKey } from './policy.ts';
 import { ruling } from './ruling.ts';
 
 /** The store counts in whole microseconds and the history in fractions of a millisecond. */
@@ -95,8 +95,11 @@ function figures({ fromMs, toMs, admitted, allowed }: AdmissionWindow): string {
 function claimsOf(input: CheckInput, policy: BenchPolicy): { claims: readonly Claim[]; declared: string } {
   const failovers = policy.failoverLossMs === 0 ? [] : storeFaults(input);
   const units = policy.burst + policy.ratePerMs * policy.failoverLossMs;
-  const allowances = failovers.map((fault) => ({ ...disturbance(fault, input), units }));
-  const forgotten = failovers.length === 0 ? '' : `; ${failovers.length} failovers may admit ${round(units)} more each`;
+  const added = grown(input, policy).map(({ span, leased }) => ({ ...span, units: leased }));
+  const allowances = [...failovers.map((fault) => ({ ...disturbance(fault, input), units })), ...added];
+  const forgotten =
+    (failovers.length === 0 ? '' : `; ${failovers.length} failovers may admit ${round(units)} more each`) +
+    added.map((one) => `; ${round(one.units)} more leased by instances that were added for a time`).join('');
   const withStore = (entry: HistoryEntry) => isAnswered(entry, ruling.admitted);
   const withoutStore = (entry: HistoryEntry) => isAnswered(entry, ruling.admittedWithoutStore);
   if (input.options.onStoreFailure === 'open') {
@@ -108,7 +111,7 @@ function claimsOf(input: CheckInput, policy: BenchPolicy): { claims: readonly Cl
   }
   // Each instance has a burst of at least 1, and an instance that restarts has its share anew.
   const bucket = { ...policy, burst: Math.max(policy.burst, policy.instances) };
-  const renewed = ownFaults(input).map((fault) => ({ ...disturbance(fault, input), units: bucket.burst }));
+  const renewed = ownFaults(input).map((fault) => ({ ...disturbance(fault, input), units: renewedBy(fault, bucket) }));
   return {
     claims: [
       { covers: withStore, bucket: policy, allowances },
@@ -129,6 +132,21 @@ function storeFaults(input: CheckInput): readonly FaultWindow[] {
 /** Faults of the limiter's own instances. */
 function ownFaults(input: CheckInput): readonly FaultWindow[] {
   return input.faults.filter((fault) => fault.hit && fault.part === input.part);
+}
+
+/** A change of size restarts all, twice, and the shares of more and of fewer instances are in force side by side. */
+function renewedBy({ sizing, startMs, healedMs }: FaultWindow, { burst, ratePerMs }: Bucket): number {
+  return sizing === undefined ? burst : 2 * burst + ratePerMs * (healedMs - startMs);
+}
+
+/** While there are more instances, those have leased units, too. */
+function grown(input: CheckInput, policy: BenchPolicy): readonly { span: Span; leased: number }[] {
+  return ownFaults(input).flatMap((fault) => {
+    if (fault.sizing === undefined) return [];
+    const { instances, leaseChunk } = policyOf(fault.sizing);
+    const leased = Math.max(0, instances - policy.instances) * leaseChunk;
+    return leased === 0 ? [] : [{ span: disturbance(fault, input), leased }];
+  });
 }
 
 /** What an instance that dies, or sleeps, has leased of a key is spent by nobody. */
@@ -159,6 +177,11 @@ function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): Inva
   const slack = policy.ratePerMs * clockSlackMs + roundingUnits + leasedUnits(policy) + policy.leaseChunk;
   const spans = storeFaults(input).map((fault) => disturbance(fault, input));
   const died = policy.leaseChunk === 0 ? [] : ownFaults(input).map((fault) => lostWith(fault, policy, input));
+  const held = grown(input, policy).map(({ span, leased }) => ({
+    fromMs: span.fromMs,
+    byMs: span.toMs,
+    units: leased,
+  }));
   const startMs = input.history[0]?.sentMs ?? 0;
   const beforeTheRun = { fromMs: startMs - 1, toMs: startMs - 1 };
   let judged = 0;
@@ -170,7 +193,7 @@ function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): Inva
     const taken = entries.filter(mayHaveTaken).map(asConsumption);
     admitted += entries.filter(isAdmission).length;
     judged += denied.length;
-    for (const wrong of wrongDenials([...resets, ...died, ...taken], denied.map(asAnswered), policy, slack)) {
+    for (const wrong of wrongDenials([...resets, ...died, ...held, ...taken], denied.map(asAnswered), policy, slack)) {
       const sentence =
         `key ${key} was denied ${wrong.cost} units with at least ${round(wrong.tokens)} left, ` +
         `${round(wrong.sentMs - startMs)} ms into the run`;
@@ -234,4 +257,4 @@ const anyInstance: FaultTarget = {
   },
 };
 
-export default { check, faultTargets: [anyInstance] } satisfies Invariants;
+export default { check, faultTargets: [anyInstance], storedKey } satisfies Invariants;

@@ -2,7 +2,7 @@
 
 import { definePattern, type PartContext, type ProcessSet, type Topology } from '../../src/pattern.ts';
 import { chunkFor, serviceTimePriors } from './capacity.ts';
-import { type LimiterSizing, size } from './size.ts';
+import { type LimiterSizing, leastInstances, size } from './size.ts';
 
 const maxLimit = 1_000_000;
 const dayMs = 86_400_000;
@@ -65,6 +65,15 @@ export default definePattern<LimiterSizing>({
       unasked: true,
     },
     {
+      key: 'minInstances',
+      ask: 'At least how many instances?',
+      feeds: 'a floor under the number of instances, to grow ahead of the load',
+      type: { kind: 'number', min: leastInstances, max: 100, integer: true, unit: 'instances' },
+      prior: leastInstances,
+      priorSource: 'the planner’s own number is enough, and never less than two',
+      unasked: true,
+    },
+    {
       key: 'tls',
       ask: 'Is what instances and counters say to each other to be encrypted?',
       feeds: 'whether the store of the counters speaks TLS',
@@ -81,7 +90,7 @@ export default definePattern<LimiterSizing>({
     memoryMiB: sizing.instances * 90,
   }),
   scales: {
-    instances: (sizing, by) => ({ ...sizing, instances: sizing.instances + (by > 0 ? by : sizing.instances) }),
+    instances: (sizing, by) => withInstances(sizing, sizing.instances + (by > 0 ? by : sizing.instances)),
   },
   topology,
   connect: () => ({}),
@@ -115,8 +124,13 @@ export default definePattern<LimiterSizing>({
 function local(sizing: LimiterSizing, scale: number): LimiterSizing {
   if (scale >= 1) return sizing;
   const instances = Math.min(sizing.instances, Math.max(2, Math.round(sizing.instances * scale)));
+  return { ...withInstances(sizing, instances), checksPerSecond: sizing.checksPerSecond * scale };
+}
+
+/** Instances share what they may lease in all. */
+function withInstances(sizing: LimiterSizing, instances: number): LimiterSizing {
   const leaseChunk = sizing.leaseChunk === 0 ? 0 : chunkFor(sizing.policy, instances);
-  return { ...sizing, instances, leaseChunk, checksPerSecond: sizing.checksPerSecond * scale };
+  return { ...sizing, instances, leaseChunk };
 }
 
 function topology(part: PartContext<LimiterSizing>): Topology {

@@ -1,8 +1,9 @@
 /** What the bench needs to know of the limiter, read back from the part's sizing. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Bucket } from '../../src/checkers/window-admission.ts';
 import type { Json } from '../../src/pattern.ts';
+import { bucketName, hash32 } from './service/src/bucket-names.ts';
 
 const sizing = z.looseObject({
   policy: z.looseObject({
@@ -16,6 +17,7 @@ const sizing = z.looseObject({
   instances: z.number().int().positive().default(1),
   /** Units that one instance may hold for one key; 0: none, exact. */
   leaseChunk: z.number().int().nonnegative().default(0),
+  buckets: z.number().int().positive().default(1),
 });
 
 export interface BenchPolicy extends Bucket {
@@ -33,4 +35,10 @@ export function policyOf(partSizing: Json): BenchPolicy {
   const { policy, failoverLossMs, instances, leaseChunk } = sizing.parse(partSizing);
   const { name, limit, periodMs, burst } = policy;
   return { name, ratePerMs: limit / periodMs, burst, failoverLossMs, instances, leaseChunk };
+}
+
+/** The store's key of a caller's bucket; null where instances decide on leased units without the store. */
+export function storedKey(key: string, partSizing: Json): string | null {
+  const { policy, leaseChunk, buckets } = sizing.parse(partSizing);
+  return leaseChunk > 0 ? null : bucketName(hash32(`${policy.name}:${key}`) % buckets);
 }

@@ -2,6 +2,7 @@
 
 import { copiesFor, secondsAMonth } from '../../src/capacity/availability.ts';
 import { cheapest } from '../../src/capacity/hardware.ts';
+import { predictionOf } from '../../src/capacity/prediction.ts';
 import { p99Ms, serversFor } from '../../src/capacity/queueing.ts';
 import type {
   Decision,
@@ -49,6 +50,9 @@ interface Figures {
   readonly checkP99Ms: number;
 }
 
+/** One may be lost. */
+export const leastInstances = 2;
+
 /** An instance is of no importance for the availability from this share of what may be lost. */
 const serviceShare = 0.1;
 
@@ -73,18 +77,22 @@ export function size(input: SizeInput): Sized<LimiterSizing> | Unsized {
   };
 }
 
-function figuresOf({ requirements: r, hardware, measured }: SizeInput): Figures {
+function figuresOf({ requirements: r, options, hardware, measured }: SizeInput): Figures {
   const checksPerSecond = (r.rate.readPerSecond.high + r.rate.writePerSecond.high) * r.rate.peakFactor.high;
   const time = measured['limiter.check'] ?? capacity.serviceTimePriors['limiter.check'];
   const exactMs = 2 * hardware.roundTripMs.crossZone;
   const copies = copiesFor(1 - (1 - r.availability.target) * serviceShare, hardware.machineUnavailability, 8) ?? 8;
   const boundMs = (r.latency.p99Ms - exactMs) / 2;
   const instances = serversFor(checksPerSecond, time, {
-    from: Math.max(2, copies),
+    from: Math.max(askedInstances(options), copies),
     maxLoad: capacity.maxLoad,
     boundMs,
   });
   return { checksPerSecond, time, exactMs, instances, checkP99Ms: p99Ms(checksPerSecond / instances, time) };
+}
+
+function askedInstances({ minInstances }: SizeInput['options']): number {
+  return typeof minInstances === 'number' ? minInstances : leastInstances;
 }
 
 function sizingOf({ requirements: r, options }: SizeInput, { instances, checksPerSecond }: Figures): LimiterSizing {
@@ -172,13 +180,23 @@ function noMachine({ hardware }: SizeInput): Excuse {
 function decisions(input: SizeInput, sizing: LimiterSizing, figures: Figures): readonly Decision[] {
   const { options } = input;
   const { policy } = sizing;
+  const asked = askedInstances(options);
   return [
     {
       about: 'instances',
       chosen: `${sizing.instances}`,
-      because: 'one may be lost, and none is loaded above the bound of a single-threaded process',
+      because:
+        sizing.instances > leastInstances && sizing.instances === asked
+          ? 'as many as were asked for at least'
+          : 'one may be lost, and none is loaded above the bound of a single-threaded process',
       numbers: { loadOfEach: loadOfEach(figures), maxLoad: capacity.maxLoad, checkP99Ms: figures.checkP99Ms },
-      from: ['rate.readPerSecond', 'rate.writePerSecond', 'availability.target', 'latency.p99Ms'],
+      from: [
+        'rate.readPerSecond',
+        'rate.writePerSecond',
+        'availability.target',
+        'latency.p99Ms',
+        'options.limit-callers.minInstances',
+      ],
       source: figures.time.source,
     },
     {
@@ -248,21 +266,15 @@ function predictions(
   sizing: LimiterSizing,
   figures: Figures,
 ): readonly Prediction[] {
-  const of = (metric: string, predicted: number, bound: number, unit: string): Prediction => ({
-    metric,
-    predicted,
-    bound,
-    unit,
-    // Beyond it, a margin is only a number.
-    margin: Math.min(1e6, bound / Math.max(predicted, 1e-300)),
-  });
   const { instances, leaseChunk, policy } = sizing;
   const down = secondsAMonth(hardware.machineUnavailability ** figures.instances);
   return [
-    of('p99 of a check, an idle store', figures.checkP99Ms + figures.exactMs, r.latency.p99Ms, 'ms'),
-    of('load of an instance', loadOfEach(figures), capacity.maxLoad, ''),
-    of('all instances unavailable', down, secondsAMonth(1 - r.availability.target), 's a month'),
-    ...(leaseChunk === 0 ? [] : [of('over the limit at most', instances * leaseChunk, policy.allowedError, 'units')]),
+    predictionOf('p99 of a check, an idle store', figures.checkP99Ms + figures.exactMs, r.latency.p99Ms, 'ms'),
+    predictionOf('load of an instance', loadOfEach(figures), capacity.maxLoad, ''),
+    predictionOf('all instances unavailable', down, secondsAMonth(1 - r.availability.target), 's a month'),
+    ...(leaseChunk === 0
+      ? []
+      : [predictionOf('over the limit at most', instances * leaseChunk, policy.allowedError, 'units')]),
   ];
 }
 

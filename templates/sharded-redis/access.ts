@@ -5,23 +5,16 @@
 
 import type { Demand, PartContext, Secret, SecretFile, SecretText, Value } from '../../src/pattern.ts';
 import { ringCommandNames } from './service/src/ring-commands.ts';
-import type { StoreSizing } from './size.ts';
+import type { StoreSizing, StoreUser } from './sizing.ts';
 
 type Part = PartContext<StoreSizing>;
-
-/** Somebody who uses the store, as the plan keeps it. */
-export type StoreUser = {
-  /** A part's name, or `user` for the part's own service. */
-  readonly from: string;
-  /** Null: every key, and whatever a script may do with keys. */
-  readonly uses: { readonly keyPrefixes: readonly string[]; readonly scriptCommands: readonly string[] } | null;
-};
 
 export const accessFile = 'access';
 export const tlsFiles = { ca: 'tls-ca', certificate: 'tls-certificate', key: 'tls-key' } as const;
 
 /** The prefix that the HTTP service puts before every item's key. */
-export const itemUse: NonNullable<Demand['uses']> = { keyPrefixes: ['item:'], scriptCommands: [] };
+export const itemKeyPrefix = 'item:';
+export const itemUse: NonNullable<Demand['uses']> = { keyPrefixes: [itemKeyPrefix], scriptCommands: [] };
 
 export function usersOf(demands: readonly Demand[]): readonly StoreUser[] {
   return demands.map(({ from, uses }) => ({ from, uses: uses ?? null }));
@@ -36,12 +29,12 @@ interface Role {
 const anonymous = 'on nopass resetkeys resetchannels -@all +ping';
 /** In Redis' documentation the least that a replica needs. */
 const replication: Role = { user: 'replication', rules: '-@all +psync +replconf +ping' };
-/** Forms the cluster and moves slots: MIGRATE names itself to the other server as this user too. */
+/** Forms the cluster, moves slots, and empties who leaves: MIGRATE names itself to the other server as this user too. */
 export const converger = 'converge';
 const converge: Role = {
   user: converger,
   rules:
-    '~* -@all +cluster +info|server +info|replication +dbsize +role +eval +wait +migrate +restore +restore-asking +select +asking',
+    '~* -@all +cluster +info|server +info|replication +dbsize +role +eval +wait +migrate +restore +restore-asking +select +asking +flushall',
 };
 /** Looks at roles and slots, and reads no key. */
 const observer: Role = {
@@ -137,11 +130,14 @@ export function clientEnv(part: Part, from: string): Readonly<Record<string, Val
   };
 }
 
-/** The same for who looks at the servers from outside. */
+/** The same for who looks at the servers from outside, and for who puts load on them as the service does. */
 export function observerAccess(part: Part): Readonly<Record<string, Value>> {
+  const { KV_USER: loadUser = '', KV_PASSWORD: loadPassword = '' } = clientEnv(part, 'user');
+  const servesUser = part.sizing.users.some(({ from }) => from === 'user');
   return {
     user: observer.user,
     password: { secret: secretOf(part, observer.user), key: 'password' },
+    ...(servesUser ? { loadUser, loadPassword } : {}),
     ...(part.sizing.tls ? { ca: { secret: tlsSecret(part), key: 'ca.crt' }, serverName: serverName(part) } : {}),
   };
 }

@@ -1,7 +1,7 @@
 /** How many copies and which node time-out the availability and the recovery time ask for. */
 
 import { availabilityOfQuorum, copiesFor, failoverShare } from '../../src/capacity/availability.ts';
-import type { Excuse, Hardware, Requirements } from '../../src/pattern.ts';
+import type { Downtime, Excuse, Hardware, Requirements } from '../../src/pattern.ts';
 import * as capacity from './capacity.ts';
 import { excuse } from './excuse.ts';
 
@@ -17,6 +17,10 @@ export interface Tolerance {
   readonly minApis: number;
   /** Share of the time in which a key cannot be read or written. */
   readonly unavailability: number;
+  /** Of it, what failovers take. */
+  readonly failovers: number;
+  /** A failover as a bench measured one; null: as {@link capacity.failoverMs} has it. */
+  readonly measured: Downtime | null;
 }
 
 const maxReplicas = 4;
@@ -28,7 +32,13 @@ export interface ClusterNeeds {
   readonly rpoMs: number;
   readonly isUsers: boolean;
   readonly waits: (timeoutMs: number) => boolean;
+  /** Of a killed primary. */
+  readonly measured: Downtime | null;
 }
+
+/** A failover takes this many times what the model says, of the time-out that it was measured with. */
+export const failoverFactor = (measured: Downtime | null) =>
+  measured === null || measured.plannedMs <= 0 ? 1 : measured.meanMs / measured.plannedMs;
 
 /**
  * The least replicas, and the longest time-out, with which a Redis Cluster meets the availability and the recovery time:
@@ -40,8 +50,11 @@ export function clusterFor(
   needs: ClusterNeeds,
 ): Tolerance | { readonly excuse: Excuse } {
   const fastestMs = capacity.failoverMs(capacity.minNodeTimeoutMs);
-  const leastRecoveryMs = Math.ceil(fastestMs / capacity.recoveryReserve);
-  const recoveryTimeoutMs = capacity.nodeTimeoutMs(asked.recoveryMs * capacity.recoveryReserve);
+  const factor = failoverFactor(needs.measured);
+  // A quick failover on an idle machine makes no time-out longer; a slow one makes it shorter.
+  const slower = Math.max(1, factor);
+  const recoveryTimeoutMs = capacity.nodeTimeoutMs((asked.recoveryMs * capacity.recoveryReserve) / slower);
+  const leastRecoveryMs = Math.ceil((fastestMs * slower) / capacity.recoveryReserve);
   if (recoveryTimeoutMs < capacity.minNodeTimeoutMs) {
     const reason = `a failover takes at least ${fastestMs} ms: detection, votes, and the clients' new map`;
     const numbers = { recoveryMs: asked.recoveryMs, leastRecoveryMs };
@@ -58,19 +71,24 @@ export function clusterFor(
     const copies = unavailabilityOf(hardware, replicas, waits);
     const affordable =
       (1 - asked.target - apis - copies) / failoverShare(unavailable(hardware), hardware.machineRepairMs, 1);
-    const timeoutMs = Math.min(longestMs, capacity.nodeTimeoutMs(affordable));
+    const timeoutMs = Math.min(longestMs, capacity.nodeTimeoutMs(affordable / slower));
     if (timeoutMs < capacity.minNodeTimeoutMs) continue;
-    const failovers = failoversOf(hardware, timeoutMs);
-    return { replicas, timeoutMs, waits: needs.waits(timeoutMs), minApis, unavailability: apis + copies + failovers };
+    const failovers = failoversOf(hardware, timeoutMs) * factor;
+    const unavailability = apis + copies + failovers;
+    const { measured } = needs;
+    return { replicas, timeoutMs, waits: needs.waits(timeoutMs), minApis, unavailability, failovers, measured };
   }
-  return { excuse: tooOften(asked, hardware, waits) };
+  return { excuse: tooOften(asked, hardware, waits, slower) };
 }
 
 /** A ring fails nothing over: its keys are away as long as their machine is. */
 export function ringFor(asked: Asked, hardware: Hardware, isUsers: boolean): Tolerance | { readonly excuse: Excuse } {
   const minApis = apisFor(asked, hardware, isUsers);
   const unavailability = hardware.machineUnavailability + lost(hardware, minApis);
-  if (unavailability <= 1 - asked.target) return { replicas: 0, timeoutMs: 0, waits: false, minApis, unavailability };
+  if (unavailability <= 1 - asked.target) {
+    const none = { replicas: 0, timeoutMs: 0, waits: false, failovers: 0, measured: null };
+    return { ...none, minApis, unavailability };
+  }
   const reason = 'it has no replicas: a key is away as long as its machine is';
   const to = roundedDown(1 - unavailability);
   const numbers = { target: asked.target, reached: 1 - unavailability };
@@ -79,8 +97,8 @@ export function ringFor(asked: Asked, hardware: Hardware, isUsers: boolean): Tol
   };
 }
 
-function tooOften(asked: Asked, hardware: Hardware, waits: boolean): Excuse {
-  const failovers = failoversOf(hardware, capacity.minNodeTimeoutMs);
+function tooOften(asked: Asked, hardware: Hardware, waits: boolean, slower: number): Excuse {
+  const failovers = failoversOf(hardware, capacity.minNodeTimeoutMs) * slower;
   const reached = 1 - lost(hardware, 3) - unavailabilityOf(hardware, maxReplicas, waits) - failovers;
   const reason =
     'machines fail so often that failovers alone, at their fastest, take more than the availability leaves';

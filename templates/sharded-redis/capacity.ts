@@ -2,7 +2,8 @@
 
 import { networkShare } from '../../src/capacity/hardware.ts';
 import { busiestPieces, hottestShare, mixOf, p99Ms } from '../../src/capacity/queueing.ts';
-import type { Demand, ServiceTime } from '../../src/pattern.ts';
+import { usualExponent } from '../../src/key-skew.ts';
+import type { Demand, Requirements, ServiceTime, SizeInput } from '../../src/pattern.ts';
 
 /** One single-threaded redis-server, a command at a time for each connection; and the HTTP service before it. */
 export const serviceTimePriors = {
@@ -24,7 +25,7 @@ export const serviceTimePriors = {
     source: 'prior',
     citation: 'a replica applies a write without a client of its own: about half of the primary’s time',
   },
-  'kv.api': { meanUs: 110, scv: 1, source: 'prior', citation: 'a Fastify handler with one store round trip, one core' },
+  'kv.api': { meanUs: 65, scv: 1, source: 'prior', citation: 'a Fastify handler with one store round trip, one core' },
 } as const satisfies Record<string, ServiceTime>;
 
 export type ServiceTimes = Readonly<Record<keyof typeof serviceTimePriors, ServiceTime>>;
@@ -54,8 +55,8 @@ export const maxClients = 10_000;
 export const connectionsPerClient = 2;
 /** Tools and people that look at a server. */
 export const spareConnections = 16;
-/** Exponent of Zipf's law by which keys are asked, where nothing is known. */
-export const keySkew = 0.8;
+/** Exponent of Zipf's law by which keys are asked, at its highest. */
+export const keySkewOf = ({ rate }: Requirements) => rate.keySkew?.high ?? usualExponent;
 /** Commands reach a shard in bursts: an event loop's turn writes what it gathered. Of the times between them. */
 const arrivalScv = 2;
 /** Memory of data in Redis ÷ its own bytes: jemalloc's classes and fragmentation. */
@@ -83,7 +84,7 @@ export function processMiB(maxmemory: number, durable: boolean): number {
   return Math.ceil(maxmemory * (1 + (durable ? copyOnWrite : 0.1))) + fixedMiB;
 }
 
-function keysOf(demand: Demand): number {
+export function keysOf(demand: Demand): number {
   return Math.max(1, demand.keys ?? Math.floor((demand.totalMiB * 2 ** 20) / demand.payloadBytes));
 }
 
@@ -101,23 +102,35 @@ export interface ShardLoad {
   readonly networkGbps: number;
 }
 
+/** Of a demand's reads and writes, the shares that meet on the busiest of so many shards. */
+export type Shares = (demand: Demand, shards: number) => { readonly read: number; readonly write: number };
+
+/** One key is on one shard, whatever is asked of it. */
+export function sharesBySkew(keySkew: number): Shares {
+  return (demand, shards) => {
+    const share = shareOfBusiest(demand, shards, keySkew);
+    return { read: share, write: share };
+  };
+}
+
 /** The busiest of `shards`, if it is the busiest for every demand: a single server (M/G/1, Kingman for bursts). */
 export function busiestShard(
   demands: readonly Demand[],
   shards: number,
   replicas: number,
   times: ServiceTimes,
+  sharesOf: Shares,
 ): ShardLoad {
-  const shares = demands.map((demand) => ({ demand, share: shareOfBusiest(demand, shards) }));
+  const shares = demands.map((demand) => ({ demand, share: sharesOf(demand, shards) }));
   const mix = mixOf(
     shares.flatMap(({ demand: { readPerSecond, writePerSecond, payloadBytes, writeCost }, share }) => [
       {
-        ratePerSecond: readPerSecond * share,
+        ratePerSecond: readPerSecond * share.read,
         meanUs: serviceUs(times, 'redis.read', payloadBytes),
         scv: times['redis.read'].scv,
       },
       {
-        ratePerSecond: writePerSecond * share,
+        ratePerSecond: writePerSecond * share.write,
         meanUs: serviceUs(times, 'redis.write', payloadBytes, writeCost),
         scv: times['redis.write'].scv,
       },
@@ -125,7 +138,9 @@ export function busiestShard(
   );
   const bytesPerSecond = shares.reduce(
     (sum, { demand, share }) =>
-      sum + share * demand.payloadBytes * (demand.readPerSecond + demand.writePerSecond * Math.max(1, replicas)),
+      sum +
+      demand.payloadBytes *
+        (demand.readPerSecond * share.read + demand.writePerSecond * share.write * Math.max(1, replicas)),
     0,
   );
   return {
@@ -135,7 +150,7 @@ export function busiestShard(
   };
 }
 
-export function shareOfBusiest(demand: Demand, shards: number): number {
+export function shareOfBusiest(demand: Demand, shards: number, keySkew: number): number {
   const byKey = hottestShare(shards, keysOf(demand), keySkew);
   return demand.pieces === undefined ? byKey : Math.max(byKey, busiestPieces(shards, demand.pieces));
 }
@@ -181,6 +196,16 @@ export const cacheFromRpoMs = 3_600_000;
 export function mustWait(rpoMs: number, timeoutMs: number): boolean {
   return rpoMs < Math.max(timeoutMs, leastLossMs);
 }
+
+export function fsyncOf({ fsync }: SizeInput['options']): 'everysec' | 'always' {
+  return fsync === 'always' ? 'always' : 'everysec';
+}
+
+/**
+ * What `appendfsync always` adds to a request, in ms: a server writes and syncs what one turn of its event loop took up, so
+ * that a command waits for the sync under way and, if it writes or comes with one that does, for its own.
+ */
+export const syncsMs = ({ diskSyncMs }: SizeInput['hardware']): number => 2 * diskSyncMs;
 
 /** Time that a key is away when its primary is lost. */
 export function failoverMs(timeoutMs: number): number {

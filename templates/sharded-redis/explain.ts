@@ -1,12 +1,14 @@
 /** Why a store is sized so: decisions with the number that decided, predictions, and the smaller options rejected. */
 
-import { secondsAMonth } from '../../src/capacity/availability.ts';
+import { secondsAMonth, yearMs } from '../../src/capacity/availability.ts';
 import { networkShare } from '../../src/capacity/hardware.ts';
+import { predictionOf } from '../../src/capacity/prediction.ts';
 import type { Decision, Excuse, Prediction, Requirements, SizeInput } from '../../src/pattern.ts';
+import { failoverFactor } from './availability.ts';
 import * as capacity from './capacity.ts';
 import { excuse } from './excuse.ts';
 import { type Fitted, p99At, type Shape } from './fitted.ts';
-import type { StoreSizing } from './size.ts';
+import type { StoreSizing } from './sizing.ts';
 
 export interface Explained {
   readonly decisions: readonly Decision[];
@@ -14,13 +16,16 @@ export interface Explained {
   readonly rejected: readonly Excuse[];
 }
 
+/** As the predictions name it. */
+export const busiestLoadMetric = 'load of the busiest shard';
+
 export function explain(input: SizeInput, shape: Shape, fitted: Fitted, sizing: StoreSizing): Explained {
   const { requirements: r } = input;
-  const kept = sizing.mode === 'store' ? keeping(r, shape, sizing) : [];
+  const kept = sizing.mode === 'store' ? [...keeping(r, shape, sizing), ...availability(input, shape)] : [];
   return {
     decisions: [mode(r, sizing), shards(input, sizing, fitted), memory(sizing, fitted), ...kept, ...services(sizing)],
     predictions: predictions(input, shape, fitted),
-    rejected: sizing.mode === 'store' ? rejected(r, sizing, fitted) : [],
+    rejected: sizing.mode === 'store' ? rejected(input, sizing, fitted) : [],
   };
 }
 
@@ -48,7 +53,11 @@ const bindings = {
   network: 'the least number whose network carries the values on the machines with which it is cheapest',
 } as const;
 
-function shards({ measured, options }: SizeInput, sizing: StoreSizing, { binding, busiest }: Fitted): Decision {
+function shards(
+  { requirements, measured, options }: SizeInput,
+  sizing: StoreSizing,
+  { binding, busiest }: Fitted,
+): Decision {
   const least =
     sizing.mode === 'store'
       ? 'a failover needs a majority of the primaries: with two, one lost leaves none; the load alone would need fewer'
@@ -62,18 +71,21 @@ function shards({ measured, options }: SizeInput, sizing: StoreSizing, { binding
       busiestLoad: busiest.load,
       maxLoad: capacity.maxLoad,
       networkGbps: busiest.networkGbps,
-      keySkew: capacity.keySkew,
+      keySkew: capacity.keySkewOf(requirements),
     },
     from: [
       'rate.readPerSecond',
       'rate.writePerSecond',
       'rate.peakFactor',
+      'rate.keySkew',
       'data.payloadBytes',
       'data.totalMiB',
       'latency.p99Ms',
       'options',
     ],
-    source: measured['redis.read'] && measured['redis.write'] ? 'measured' : 'prior',
+    source: [measured['redis.read'], measured['redis.write']].every((time) => time?.source === 'measured')
+      ? 'measured'
+      : 'prior',
   };
 }
 
@@ -115,23 +127,64 @@ function keeping(r: Requirements, shape: Shape, sizing: StoreSizing): readonly D
       numbers: { recoveryMs: r.availability.recoveryMs, failoverMs, rpoMs: r.loss.rpoMs },
       from: ['availability.recoveryMs', 'availability.target', 'loss.rpoMs'],
     },
-    {
-      about: 'durability',
-      chosen: sizing.waitReplicas > 0 ? 'append-only file every second, WAIT 1' : 'append-only file every second',
-      because:
-        sizing.waitReplicas > 0
-          ? 'a primary cut off takes writes for up to a node time-out that a failover forgets: a write is acknowledged once a replica has it'
-          : 'what a failover may forget is within the loss allowed',
-      numbers: {
-        rpoMs: r.loss.rpoMs,
-        lossWithoutWaitMs: sizing.nodeTimeoutMs,
-        lossOfAofEverySecMs: 1000,
-        lossOfAofAlwaysMs: 0,
-      },
-      from: ['loss.rpoMs'],
-    },
+    durability(r, sizing),
   ];
 }
+
+function durability(r: Requirements, sizing: StoreSizing): Decision {
+  const isWaiting = sizing.waitReplicas > 0;
+  const isSynced = sizing.appendFsync === 'always';
+  const lost = isWaiting
+    ? 'a primary cut off takes writes for up to a node time-out that a failover forgets: a write is acknowledged once a replica has it'
+    : 'what a failover may forget is within the loss allowed';
+  return {
+    about: 'durability',
+    chosen: `append-only file ${isSynced ? 'before every answer' : 'every second'}${isWaiting ? ', WAIT 1' : ''}`,
+    because: isSynced ? `${lost}; a server that was without power goes on from all that it acknowledged` : lost,
+    numbers: {
+      rpoMs: r.loss.rpoMs,
+      lossWithoutWaitMs: sizing.nodeTimeoutMs,
+      lossOfAofEverySecMs: 1000,
+      lossOfAofAlwaysMs: 0,
+    },
+    from: ['loss.rpoMs', 'options'],
+  };
+}
+
+/** Where the time that failovers take is from a measurement: of what, and how sure. */
+function availability({ requirements: r, hardware }: SizeInput, { measured, failovers, unavailability }: Shape) {
+  if (measured === null) return [];
+  const { meanMs, lowMs, highMs, samples, plannedMs, citation } = measured;
+  const seconds = (ms: number) => Number((ms / 1000).toPrecision(2));
+  const lossesPerYear = (hardware.machineUnavailability / hardware.machineRepairMs) * yearMs;
+  const others = unavailability - failovers;
+  const monthly = (ms: number) => secondsAMonth(others + (failovers * ms) / meanMs);
+  const decision: Decision = {
+    about: 'availability',
+    chosen: `a key is away ${Number(secondsAMonth(unavailability).toPrecision(3))} s a month`,
+    because: `from measured downtime of kill ${seconds(meanMs)} s (${seconds(lowMs)} to ${seconds(highMs)}) × ${Number(lossesPerYear.toPrecision(2))} a year per machine, where ${seconds(plannedMs)} s were planned, and from copies that are lost together; ${citation}`,
+    numbers: {
+      meanMs,
+      lowMs,
+      highMs,
+      samples,
+      lossesPerYear,
+      ...(meanMs > 0 ? monthlyBounds(monthly, lowMs, highMs) : {}),
+    },
+    from: [
+      'measured.json',
+      'operations.lossesPerYear',
+      ...(r.operations.effort === 'medium' ? [] : ['operations.effort']),
+    ],
+    source: 'measured',
+  };
+  return [decision];
+}
+
+const monthlyBounds = (monthly: (ms: number) => number, lowMs: number, highMs: number) => ({
+  lowSecondsAMonth: monthly(lowMs),
+  highSecondsAMonth: monthly(highMs),
+});
 
 /** What made the time-out shorter than the recovery time allows. */
 function shorterBecause({ availability, loss }: Requirements, timeoutMs: number): string {
@@ -156,38 +209,46 @@ function services(sizing: StoreSizing): readonly Decision[] {
 }
 
 function predictions({ requirements: r }: SizeInput, shape: Shape, fitted: Fitted): readonly Prediction[] {
-  const of = (metric: string, predicted: number, bound: number, unit: string): Prediction => ({
-    metric,
-    predicted,
-    bound,
-    unit,
-    // Beyond it, a margin is only a number.
-    margin: Math.min(1e6, bound / Math.max(predicted, 1e-300)),
-  });
   const { busiest, machine, latencies } = fitted;
   const network = (machine.networkGbps ?? 0) * networkShare;
   return [
     ...latencies.map((latency) =>
-      of(
+      predictionOf(
         latency.demand.from === 'user' ? 'p99 of a request' : `p99 for ${latency.demand.from}`,
         p99At(latency, busiest, machine),
         latency.demand.p99Ms,
         'ms',
       ),
     ),
-    of('connections of a node', fitted.connections, capacity.maxClients, ''),
-    of('load of the busiest shard', busiest.load, capacity.maxLoad, ''),
-    of('memory of a server', fitted.processMiB, machine.memoryGiB * 1024, 'MiB'),
-    ...(network > 0 ? [of('network of the busiest shard', busiest.networkGbps, network, 'Gbit/s')] : []),
+    predictionOf('connections of a node', fitted.connections, capacity.maxClients, ''),
+    predictionOf(busiestLoadMetric, busiest.load, capacity.maxLoad, ''),
+    predictionOf('memory of a server', fitted.processMiB, machine.memoryGiB * 1024, 'MiB'),
+    ...(network > 0 ? [predictionOf('network of the busiest shard', busiest.networkGbps, network, 'Gbit/s')] : []),
     ...(shape.mode === 'store'
-      ? [of('recovery after a lost primary', capacity.failoverMs(shape.timeoutMs), r.availability.recoveryMs, 'ms')]
+      ? [
+          predictionOf(
+            'recovery after a lost primary',
+            capacity.failoverMs(shape.timeoutMs) * failoverFactor(shape.measured),
+            r.availability.recoveryMs,
+            'ms',
+          ),
+        ]
       : []),
-    of('a key unavailable', secondsAMonth(shape.unavailability), secondsAMonth(1 - r.availability.target), 's a month'),
+    predictionOf(
+      'a key unavailable',
+      secondsAMonth(shape.unavailability),
+      secondsAMonth(1 - r.availability.target),
+      's a month',
+    ),
   ];
 }
 
 /** What a reader would ask for next, and why it is not done. */
-function rejected(r: Requirements, sizing: StoreSizing, { busiest }: Fitted): readonly Excuse[] {
+function rejected(
+  { requirements: r, hardware }: SizeInput,
+  sizing: StoreSizing,
+  { busiest }: Fitted,
+): readonly Excuse[] {
   const replicaReads = excuse(
     'reads from replicas',
     r.consistency.level === 'eventual'
@@ -197,8 +258,15 @@ function rejected(r: Requirements, sizing: StoreSizing, { busiest }: Fitted): re
     { stalenessMs: r.consistency.stalenessMs, busiestLoad: busiest.load },
   );
   if (sizing.waitReplicas === 0) return [replicaReads];
+  const syncs = excuse(
+    'appendfsync always',
+    'a server that loses its power and is back before a replica has replaced it would forget nothing; a machine takes longer to start, and all would wait for its disk',
+    'latency.p99Ms',
+    { addsMs: capacity.syncsMs(hardware), failoverMs: capacity.failoverMs(sizing.nodeTimeoutMs) },
+  );
   return [
     replicaReads,
+    ...(sizing.appendFsync === 'always' ? [] : [syncs]),
     excuse(
       'min-replicas-to-write instead of WAIT',
       'it stops a primary whose replicas have not answered for a whole number of seconds, and says nothing of one write',

@@ -8,7 +8,7 @@ import * as capacity from './capacity.ts';
 import { excuse } from './excuse.ts';
 import { explain } from './explain.ts';
 import { type Fitted, type Latency, type Limit, p99At, type Shape } from './fitted.ts';
-import type { StoreSizing } from './size.ts';
+import type { StoreSizing } from './sizing.ts';
 
 /** The search's fixed part. */
 interface Search {
@@ -66,7 +66,7 @@ function cheapestFit(search: Search, connections: number): Fitted | null {
 function loadOf({ input, shape, times }: Search, shards: number) {
   const maxmemoryMiB = capacity.maxmemoryMiB(input.demands, shards);
   return {
-    busiest: capacity.busiestShard(input.demands, shards, shape.replicas, times),
+    busiest: capacity.busiestShard(input.demands, shards, shape.replicas, times, shape.sharesOf),
     maxmemoryMiB,
     processMiB: capacity.processMiB(maxmemoryMiB, shape.mode === 'store'),
   };
@@ -92,9 +92,10 @@ function latencyOf(demand: Demand, { input, shape, times, apis }: Around): Laten
   const { crossZone } = input.hardware.roundTripMs;
   const isUsers = demand.from === 'user';
   const isWaiting = isUsers ? waitsForUser(input, shape) : demand.guarantees.waitsForReplica === true;
-  const network = crossZone * (isWaiting ? 2 : 1);
-  if (!isUsers) return { demand, aroundMs: network };
-  return { demand, aroundMs: network + p99Ms(rateOf(demand) / apis, apiTime(demand, times)) };
+  const syncsMs = capacity.fsyncOf(input.options) === 'always' ? capacity.syncsMs(input.hardware) : 0;
+  const beyond = crossZone * (isWaiting ? 2 : 1) + syncsMs;
+  if (!isUsers) return { demand, aroundMs: beyond };
+  return { demand, aroundMs: beyond + p99Ms(rateOf(demand) / apis, apiTime(demand, times)) };
 }
 
 const rateOf = ({ readPerSecond, writePerSecond }: Demand) => readPerSecond + writePerSecond;
@@ -215,7 +216,7 @@ function sizingOf({ input, shape, times }: Omit<Search, 'latencies'>, fitted: Fi
     maxmemoryMiB: fitted.maxmemoryMiB,
     memoryMiBPerProcess: fitted.processMiB,
     nodeTimeoutMs: shape.timeoutMs,
-    appendFsync: shape.mode === 'store' ? 'everysec' : 'no',
+    appendFsync: shape.mode === 'store' ? capacity.fsyncOf(input.options) : 'no',
     waitReplicas: isWaiting ? 1 : 0,
     waitTimeoutMs: Math.max(100, Math.round(r.latency.p99Ms * 10)),
     apiInstances: apis,

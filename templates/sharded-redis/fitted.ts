@@ -3,18 +3,19 @@
 import { transferMs } from '../../src/capacity/hardware.ts';
 import type { Demand, Machine } from '../../src/pattern.ts';
 import type { Tolerance } from './availability.ts';
-import type { ShardLoad } from './capacity.ts';
+import type { ShardLoad, Shares } from './capacity.ts';
 
 export interface Shape extends Tolerance {
   readonly mode: 'store' | 'cache';
   readonly option: string;
   readonly minShards: number;
+  readonly sharesOf: Shares;
 }
 
 /** What one demand sees of the p99, and may see. */
 export interface Latency {
   readonly demand: Demand;
-  /** HTTP service, network, and the replica's acknowledgement: what no number of shards changes. */
+  /** HTTP service, network, the disk's syncs and the replica's acknowledgement: what no number of shards changes. */
   readonly aroundMs: number;
 }
 

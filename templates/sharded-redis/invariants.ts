@@ -1,11 +1,13 @@
 /** What holds of every history of the store, and of the store itself when it is at rest. */
 
 import keySlot from 'cluster-key-slot';
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkRegisters, type LossWindow, type RegisterFindings } from '../../src/checkers/register.ts';
 import { invariantResult } from '../../src/checkers/result.ts';
 import type { CheckInput, FaultKind, FaultWindow, InvariantResult, Invariants } from '../../src/pattern.ts';
+import { itemUse } from './access.ts';
 import { faultTargets, probe } from './probe.ts';
+import { shards } from './shards.ts';
 import { judgeProbe } from './slots.ts';
 import { storeOf } from './store.ts';
 
@@ -64,7 +66,7 @@ function declaredLosses(input: CheckInput): readonly LossWindow[] {
 }
 
 /** The others end no process and cut nobody off: what was acknowledged is there when they are over. */
-const losing: readonly FaultKind[] = ['kill', 'pause', 'partition'];
+const losing: readonly FaultKind[] = ['kill', 'power', 'pause', 'partition'];
 const mayLose = ({ kind }: FaultWindow) => losing.includes(kind);
 
 function windowsOf(fault: FaultWindow, rpoMs: number): readonly LossWindow[] {
@@ -72,7 +74,7 @@ function windowsOf(fault: FaultWindow, rpoMs: number): readonly LossWindow[] {
   const covers = coverOf(fault);
   const before = { fromMs: startMs - rpoMs, toMs: startMs + faultTakesMs, covers };
   const after = { fromMs: healedMs - faultTakesMs, toMs: healedMs + rpoMs, covers };
-  if (kind === 'kill') return [before];
+  if (kind === 'kill' || kind === 'power') return [before];
   if (kind === 'pause') return [before, after];
   return kind === 'partition' ? [{ ...before, toMs: startMs + rpoMs + faultTakesMs }, after] : [];
 }
@@ -164,4 +166,7 @@ function keysReadable(findings: RegisterFindings): InvariantResult {
   return invariantResult(about, findings.keysReadBack + violations.length, violations);
 }
 
-export default { check, probe, faultTargets } satisfies Invariants;
+/** The service puts its prefix before an item's key. */
+const storedKey = (key: string) => `${itemUse.keyPrefixes[0] ?? ''}${key}`;
+
+export default { check, probe, faultTargets, shards, storedKey } satisfies Invariants;

@@ -3,7 +3,9 @@
 import { definePattern, type PartContext, type Requirements } from '../../src/pattern.ts';
 import { itemUse } from './access.ts';
 import { serviceTimePriors, serviceUs } from './capacity.ts';
-import { type StoreSizing, size } from './size.ts';
+import { hotKey } from './hot-key.ts';
+import { size } from './size.ts';
+import type { StoreSizing } from './sizing.ts';
 import { connect, topology } from './topology.ts';
 import { work } from './work.ts';
 
@@ -22,6 +24,24 @@ export default definePattern<StoreSizing>({
       type: { kind: 'number', min: 1, max: 200, integer: true, unit: 'shards' },
       prior: 1,
       priorSource: 'the planner’s own number is enough',
+      unasked: true,
+    },
+    {
+      key: 'fsync',
+      ask: 'When is what a server wrote on its disk for certain?',
+      feeds: 'what a server forgets that loses its power and is back before a replica has replaced it',
+      type: {
+        kind: 'choice',
+        choices: [
+          { value: 'everysec', words: 'once a second: it may forget that second' },
+          {
+            value: 'always',
+            words: 'before every answer: it forgets nothing, and each batch of writes waits for the disk',
+          },
+        ],
+      },
+      prior: 'everysec',
+      priorSource: 'a machine takes longer to start than its replica to replace it',
       unasked: true,
     },
     {
@@ -48,6 +68,7 @@ export default definePattern<StoreSizing>({
   local,
   footprint,
   scales: { shards: (sizing, by) => ({ ...sizing, shards: sizing.shards + Math.max(1, by) }) },
+  hotKey,
   topology,
   connect,
   files: (part) => [
@@ -73,6 +94,7 @@ export default definePattern<StoreSizing>({
   }),
   workloadModule: 'workload',
   invariantsModule: 'invariants',
+  loadVia: { redis: { workloadModule: 'workload-redis', set: 'redis', port: 'redis' } },
 });
 
 function userLoad({ rate, data, latency }: Requirements) {

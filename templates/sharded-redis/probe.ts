@@ -22,7 +22,7 @@ export async function probe(instances: readonly Instance[], maxLooks = 20): Prom
   return { servers } as unknown as Json;
 }
 
-function redisInstances(instances: readonly Instance[]): readonly Instance[] {
+export function redisInstances(instances: readonly Instance[]): readonly Instance[] {
   return instances.filter((instance) => instance.kind === 'engine' && instance.ports.redis !== undefined);
 }
 
@@ -65,7 +65,7 @@ async function countOrphans(
 }
 
 /** A connection of its own that gives up rather than wait or try again. */
-async function withConnection<T>(instance: Instance, use: (redis: Redis) => Promise<T>): Promise<T> {
+export async function withConnection<T>(instance: Instance, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis({
     host: instance.host,
     port: instance.ports.redis!,

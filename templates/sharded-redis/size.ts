@@ -1,41 +1,11 @@
 /** Requirements and demands → sizing of sharded Redis: both modes are tried, the loser is excused. */
 
 import type { Excuse, Sized, SizeInput, Unsized } from '../../src/pattern.ts';
-import type { StoreUser } from './access.ts';
 import * as availability from './availability.ts';
 import * as capacity from './capacity.ts';
 import { excuse } from './excuse.ts';
 import { fitShards } from './fit.ts';
-
-/** What plan.json keeps of a sized store. */
-export type StoreSizing = {
-  readonly mode: 'store' | 'cache';
-  readonly shards: number;
-  readonly replicasPerShard: number;
-  /** Redis' maxmemory of each process. */
-  readonly maxmemoryMiB: number;
-  /** What a process may take at most, rewriting its append-only file included. */
-  readonly memoryMiBPerProcess: number;
-  readonly nodeTimeoutMs: number;
-  readonly appendFsync: 'no' | 'everysec' | 'always';
-  /** Replicas that acknowledge a write before its caller hears of it. */
-  readonly waitReplicas: number;
-  readonly waitTimeoutMs: number;
-  /** Instances of the HTTP service; 0 where another part alone uses the store. */
-  readonly apiInstances: number;
-  /** The user's own, over HTTP. */
-  readonly readPerSecond: number;
-  readonly writePerSecond: number;
-  /** CPU seconds a second of all servers together, whoever asks. */
-  readonly busyCpus: number;
-  readonly payloadBytes: number;
-  readonly totalMiB: number;
-  readonly users: readonly StoreUser[];
-  /** Everything on its way between clients and servers, and between servers, is encrypted. */
-  readonly tls: boolean;
-  /** The service reaches the ring through an ambassador beside it, at one address on loopback. */
-  readonly ambassador: boolean;
-};
+import type { StoreSizing } from './sizing.ts';
 
 type Outcome = Sized<StoreSizing> | Unsized;
 
@@ -64,14 +34,21 @@ function dearer(option: string, loser: Sized<StoreSizing>, winner: Sized<StoreSi
   return excuse(option, 'it meets the requirements too, and is not cheaper', 'cost', numbers);
 }
 
-function cost(sized: Sized<StoreSizing>, { hardware }: SizeInput): number {
+export function cost(sized: Sized<StoreSizing>, { hardware }: SizeInput): number {
   const price = (name: string) => hardware.machines.find((machine) => machine.name === name)?.usdPerMonth ?? 0;
   return sized.machines.reduce((sum, { machine, count }) => sum + price(machine) * count, 0);
 }
 
 const isUsers = ({ demands }: SizeInput) => demands.some((demand) => demand.from === 'user');
 
-function sizeStore(input: SizeInput): Outcome {
+/** The mode that was planned, and its shards anew, with other shares of what is asked on the busiest one. */
+export function sizeAs(mode: StoreSizing['mode'], input: SizeInput, sharesOf: capacity.Shares): Outcome {
+  return mode === 'store' ? sizeStore(input, sharesOf) : sizeCache(input, sharesOf);
+}
+
+const usualShares = ({ requirements }: SizeInput) => capacity.sharesBySkew(capacity.keySkewOf(requirements));
+
+function sizeStore(input: SizeInput, sharesOf = usualShares(input)): Outcome {
   const { requirements: r, demands, hardware } = input;
   const option = 'Redis Cluster';
   if (input.options.ambassador === true) {
@@ -91,9 +68,10 @@ function sizeStore(input: SizeInput): Outcome {
     rpoMs: r.loss.rpoMs,
     isUsers: isUsers(input),
     waits: (timeoutMs) => waits(input, timeoutMs),
+    measured: input.downtimes?.['kill:primary'] ?? null,
   });
   if ('excuse' in tolerated) return unsized(tolerated.excuse);
-  return fitShards(input, { mode: 'store', option, minShards: capacity.minPrimaries, ...tolerated });
+  return fitShards(input, { mode: 'store', option, minShards: capacity.minPrimaries, sharesOf, ...tolerated });
 }
 
 /** Whether a write waits for a replica before it is acknowledged: the user's, or another part's. */
@@ -102,7 +80,7 @@ function waits({ requirements, demands }: SizeInput, timeoutMs: number): boolean
   return asked || capacity.mustWait(requirements.loss.rpoMs, timeoutMs);
 }
 
-function sizeCache(input: SizeInput): Outcome {
+function sizeCache(input: SizeInput, sharesOf = usualShares(input)): Outcome {
   const { requirements: r, demands, hardware } = input;
   const option = 'cache ring';
   const keeps = demands.find((demand) => demand.guarantees.evicts === false || demand.guarantees.durability === 'disk');
@@ -110,6 +88,10 @@ function sizeCache(input: SizeInput): Outcome {
   if (keeps) {
     const reason = `${keeps.from} needs data to stay; a ring of caches evicts, and a lost node takes its keys with it`;
     return unsized(excuse(option, reason, 'eviction', numbers));
+  }
+  if (capacity.fsyncOf(input.options) === 'always') {
+    const relax = { key: 'options.keep-hot-data.fsync', to: 'everysec' };
+    return unsized(excuse(option, 'a ring of caches keeps no file that could be synced', 'fsync', numbers, relax));
   }
   if (r.loss.rpoMs < capacity.cacheFromRpoMs) {
     const reason =
@@ -122,7 +104,7 @@ function sizeCache(input: SizeInput): Outcome {
   }
   const tolerated = availability.ringFor(r.availability, hardware, isUsers(input));
   if ('excuse' in tolerated) return unsized(tolerated.excuse);
-  return fitShards(input, { mode: 'cache', option, minShards: 2, ...tolerated });
+  return fitShards(input, { mode: 'cache', option, minShards: 2, sharesOf, ...tolerated });
 }
 
 function unsized(...rejected: [Excuse, ...Excuse[]]): Unsized {

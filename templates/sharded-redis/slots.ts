@@ -1,6 +1,6 @@
 /** What a probe of the servers saw, and what it must be when the store is at rest. Pure. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkOwnership } from '../../src/checkers/ownership.ts';
 import { invariantResult, type Violation } from '../../src/checkers/result.ts';
 import type { InvariantResult, Json } from '../../src/pattern.ts';

@@ -1,6 +1,6 @@
 /** Sharded Redis on Kubernetes: the nodes, the job that forms the cluster, and the service in front where there is one. */
 
-import type { types } from '@pulumi/kubernetes';
+import type * as types from '@pulumi/kubernetes/types/index.js';
 import { ComponentResource, type ComponentResourceOptions } from '@pulumi/pulumi';
 import { deployTopology } from '../../stacks/deploy.ts';
 import { imageOf } from '../../stacks/images.ts';

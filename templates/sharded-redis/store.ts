@@ -1,6 +1,6 @@
 /** What the bench needs to know of the store, read back from the part's sizing. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Json } from '../../src/pattern.ts';
 
 const sizing = z.looseObject({

@@ -21,7 +21,7 @@ import {
   serverName,
   tlsFiles,
 } from './access.ts';
-import type { StoreSizing } from './size.ts';
+import type { StoreSizing } from './sizing.ts';
 
 type Part = PartContext<StoreSizing>;
 
@@ -156,6 +156,8 @@ function converge(part: Part): Job {
     },
     leavingEnv: { name: 'LEAVING', set: redisSet(part), port: redisPort },
     dependsOn: [redisSet(part)],
+    // A kv client looks for the owners of the slots until it has found them.
+    dependantsWait: true,
     timeoutMs,
   };
 }

@@ -1,11 +1,12 @@
 /** Which of the store's processes work for a load, and how often. */
 
 import type { Demand, PartContext, Work, WorkLoad } from '../../src/pattern.ts';
-import { shareOfBusiest, usPerByte } from './capacity.ts';
-import type { StoreSizing } from './size.ts';
+import { keySkewOf, shareOfBusiest, usPerByte } from './capacity.ts';
+import type { StoreSizing } from './sizing.ts';
 
-export function work({ name, sizing }: PartContext<StoreSizing>, load: WorkLoad): readonly Work[] {
+export function work({ name, sizing, requirements }: PartContext<StoreSizing>, load: WorkLoad): readonly Work[] {
   const set = `${name}-redis`;
+  const keySkew = keySkewOf(requirements);
   const { read = 0, write = 0 } = load.offered;
   const asked = [own(sizing, read, write), ...load.demands];
   const sum = (of: (demand: Demand) => number) => asked.reduce((total, demand) => total + of(demand), 0);
@@ -14,29 +15,24 @@ export function work({ name, sizing }: PartContext<StoreSizing>, load: WorkLoad)
     set,
     ...(sizing.mode === 'store' ? { role: 'primary' } : {}),
     instances: sizing.shards,
-    busiestShare: Math.max(...asked.map((demand) => shareOfBusiest(demand, sizing.shards))),
   };
+  /** Of all that is asked, on the shard that is the busiest for each demand. */
+  const busiestShare = (of: (demand: Demand) => number) => {
+    const onBusiest = sum((demand) => of(demand) * shareOfBusiest(demand, sizing.shards, keySkew));
+    return sum(of) > 0 ? onBusiest / sum(of) : 1 / sizing.shards;
+  };
+  const reads = ({ readPerSecond }: Demand) => readPerSecond;
   const replicas = sizing.shards * sizing.replicasPerShard;
   return [
-    ...(sizing.apiInstances > 0
-      ? [
-          {
-            time: 'kv.api',
-            set: `${name}-api`,
-            instances: sizing.apiInstances,
-            visitsPerSecond: read + write,
-            extraUsPerSecond: (read + write) * sizing.payloadBytes * usPerByte['kv.api'],
-            busiestShare: 1 / sizing.apiInstances,
-          },
-        ]
-      : []),
+    ...serviceWork(name, sizing, read + write),
     {
       ...primaries,
       time: 'redis.read',
-      visitsPerSecond: sum(({ readPerSecond }) => readPerSecond),
+      visitsPerSecond: sum(reads),
       extraUsPerSecond: sum(
         ({ readPerSecond, payloadBytes }) => readPerSecond * payloadBytes * usPerByte['redis.read'],
       ),
+      busiestShare: busiestShare(reads),
     },
     {
       ...primaries,
@@ -45,6 +41,7 @@ export function work({ name, sizing }: PartContext<StoreSizing>, load: WorkLoad)
       extraUsPerSecond: sum(
         ({ writePerSecond, payloadBytes }) => writePerSecond * payloadBytes * usPerByte['redis.write'],
       ),
+      busiestShare: busiestShare(cost),
     },
     ...(replicas > 0
       ? [
@@ -55,11 +52,25 @@ export function work({ name, sizing }: PartContext<StoreSizing>, load: WorkLoad)
             instances: replicas,
             visitsPerSecond: sum(cost) * sizing.replicasPerShard,
             extraUsPerSecond: 0,
-            busiestShare: primaries.busiestShare / sizing.replicasPerShard,
+            busiestShare: busiestShare(cost) / sizing.replicasPerShard,
           },
         ]
       : []),
   ].filter(({ visitsPerSecond }) => visitsPerSecond > 0);
+}
+
+function serviceWork(name: string, sizing: StoreSizing, perSecond: number): readonly Work[] {
+  if (sizing.apiInstances === 0) return [];
+  return [
+    {
+      time: 'kv.api',
+      set: `${name}-api`,
+      instances: sizing.apiInstances,
+      visitsPerSecond: perSecond,
+      extraUsPerSecond: perSecond * sizing.payloadBytes * usPerByte['kv.api'],
+      busiestShare: 1 / sizing.apiInstances,
+    },
+  ];
 }
 
 /** What comes over the part's own HTTP service. */

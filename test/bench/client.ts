@@ -1,12 +1,14 @@
 /**
  * The kit's sharded client on a ring of three servers, beside: one direct connection to each (the client's own connection,
- * and ioredis with its automatic pipelining, the shard chosen by the same ring), and the same three behind nutcracker.
+ * and ioredis with its automatic pipelining, the shard chosen by the same ring), and the same three behind nutcracker (through
+ * ioredis, and through the kit's protocol on a bare socket, which leaves the proxy alone to differ).
  * Servers and proxy share core 0, the client has core 1. Then, without any server, how many keys move from 3 shards to 4.
  *
  * `npm run bench -- client [rounds]`
  */
 
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { has } from './side-by-side.ts';
@@ -30,13 +32,16 @@ interface Emitted {
     ): Promise<{ send(command: object, timeoutMs: number): Promise<unknown>; close(): void }>;
   };
   systemClock: object;
+  CommandWriter: new () => { add(name: string, args: readonly string[]): void; take(): readonly Buffer[] };
+  ReplyReader: new () => { push(chunk: Buffer): void; next(asBytes: boolean): unknown };
 }
 
 const exported = `
 export { ringKv } from './templates/kit/src/kv-ring.ts';
 export { buildRing, serverOf } from './templates/kit/src/ketama.ts';
 export { RedisConnection } from './templates/kit/src/redis-connection.ts';
-export { systemClock } from './templates/kit/src/clock.ts';`;
+export { systemClock } from './templates/kit/src/clock.ts';
+export { CommandWriter, ReplyReader } from './templates/kit/src/resp.ts';`;
 
 const seconds = 2;
 const callers = 256;
@@ -64,6 +69,34 @@ async function startNutcracker(bench: Bench, nodes: readonly Node[]): Promise<{ 
   const file = join(bench.directory, 'nutcracker.yml');
   writeFileSync(file, `pool:\n${pool}\n`);
   return { port, pid: await bench.server('nutcracker', ['-c', file, '-s', String(statsPort), '-m', '16384'], port) };
+}
+
+interface Getter {
+  get(key: string): Promise<unknown>;
+  disconnect(): void;
+}
+
+/** As little as a pipelining client can be: nutcracker does not know the INFO with which the kit's connection begins. */
+function bareClient({ CommandWriter, ReplyReader }: Emitted, port: number): Getter {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  const [writer, reader] = [new CommandWriter(), new ReplyReader()];
+  const waiting: ((value: unknown) => void)[] = [];
+  let gathering = false;
+  const write = () => {
+    gathering = false;
+    for (const piece of writer.take()) socket.write(piece);
+  };
+  socket.on('data', (chunk) => {
+    reader.push(chunk);
+    for (let value = reader.next(false); value !== undefined; value = reader.next(false)) waiting.shift()?.(value);
+  });
+  const get = (key: string) => {
+    writer.add('GET', [key]);
+    if (!gathering) setImmediate(write);
+    gathering = true;
+    return new Promise((resolve) => waiting.push(resolve));
+  };
+  return { get, disconnect: () => socket.destroy() };
 }
 
 /** Share of a hundred thousand keys whose shard is another one when the fourth joins. */
@@ -94,15 +127,17 @@ async function compare(count: number): Promise<void> {
         turn([...pids, ...also], seconds * 1000, (ms) => ask(ms, get));
     const contestants: Record<string, () => Promise<Turn>> = {
       kit: of((key) => kv.get(key)),
-      direct: of(async (key) => bare[emitted.serverOf(ring, key)]?.send({ name: 'GET', args: [key] }, 5000)),
-      ioredis: of(async (key) => ioredis[emitted.serverOf(ring, key)]?.get(key)),
+      direct: of((key) => bare[emitted.serverOf(ring, key)]!.send({ name: 'GET', args: [key] }, 5000)),
+      ioredis: of((key) => ioredis[emitted.serverOf(ring, key)]!.get(key)),
     };
-    const others: Redis[] = [];
+    const others: Getter[] = [];
     if (has('nutcracker')) {
       const proxy = await startNutcracker(bench, nodes);
       const through = new Redis({ ...options, port: proxy.port });
-      others.push(through);
+      const bare = bareClient(emitted, proxy.port);
+      others.push(through, bare);
       contestants.nutcracker = of((key) => through.get(key), [proxy.pid]);
+      contestants['bare through nutcracker'] = of((key) => bare.get(key), [proxy.pid]);
     }
     const turns = await rounds(count, contestants);
     report(turns);
@@ -121,6 +156,7 @@ function report(turns: Readonly<Record<string, readonly Turn[]>>): void {
     direct: 'one direct connection a shard',
     ioredis: 'one ioredis a shard, automatic pipelining',
     nutcracker: 'ioredis through nutcracker',
+    'bare through nutcracker': "the kit's protocol on a bare socket through nutcracker",
   };
   for (const [name, words] of Object.entries(anchors)) {
     if (turns[name] === undefined) {

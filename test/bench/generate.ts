@@ -4,8 +4,8 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { type PhaseSpan, total } from '../../src/bench/figures.ts';
 import { runLoad } from '../../src/bench/load.ts';
+import { type PhaseSpan, total } from '../../src/bench/results/figures.ts';
 import type { Phase } from '../../src/checkers/history.ts';
 import { systemClock } from '../../src/clock.ts';
 import { exactly, type Requirements } from '../../src/requirements/requirements.ts';

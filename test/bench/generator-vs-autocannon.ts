@@ -9,7 +9,6 @@ const version = '8.0.0';
 
 const autocannon: Anchor = {
   name: `autocannon ${version}`,
-  overload: 3.5,
   prepare(folder) {
     execFileSync('npm', ['install', '--silent', '--no-save', '--prefix', folder, `autocannon@${version}`]);
   },

@@ -12,7 +12,6 @@ interface Summary {
 
 const k6: Anchor = {
   name: 'k6',
-  overload: 20,
   prepare(folder) {
     need('k6', 'go install go.k6.io/k6@v1.8.1, with the folder of its binaries on PATH');
     const script = `import http from 'k6/http';

@@ -5,7 +5,6 @@ import { clientCore, measured, need, start } from './side-by-side.ts';
 
 const wrk: Anchor = {
   name: 'wrk',
-  overload: 1.2,
   prepare: () => need('wrk', 'apt-get install wrk'),
   async run(port) {
     const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`];

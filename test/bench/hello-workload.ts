@@ -1,6 +1,6 @@
 /** GETs of the server of the generator benches; every body is checked. */
 
-import type { Workload, WorkloadRequest } from '../../src/bench/workload.ts';
+import type { Workload, WorkloadRequest } from '../../src/bench/generator/workload.ts';
 import { greeting } from './hello-server.ts';
 
 const request: WorkloadRequest = { operation: 'get', method: 'GET', path: '/', key: 'greeting', value: 0 };

@@ -4,8 +4,8 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { Hdr } from '../../src/bench/hdr.ts';
-import { createPacer } from '../../src/bench/pacer.ts';
+import { Hdr } from '../../src/bench/generator/hdr.ts';
+import { createPacer } from '../../src/bench/generator/pacer.ts';
 import { systemClock } from '../../src/clock.ts';
 import { seededRandom } from '../../src/random.ts';
 import { type Generated, generate } from './generate.ts';

@@ -27,7 +27,8 @@ export function need(program: string, install: string): void {
   if (!has(program)) throw new Error(`${program} is not on PATH: ${install}`);
 }
 
-const pinned = availableParallelism() >= 2 && has('taskset');
+/** Whether programs can be kept on a core of their own. */
+export const pinned = availableParallelism() >= 2 && has('taskset');
 
 /** Starts a program on one core, where the machine has two. */
 export function start(core: number, command: readonly string[]): ChildProcess {

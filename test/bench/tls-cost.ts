@@ -4,10 +4,8 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -16,6 +14,7 @@ import { packageRoot } from '../../src/package-root.ts';
 import { randomToken } from '../../src/random.ts';
 import { storeUse } from '../../templates/rate-limiter/size.ts';
 import { median, need, processCpuUs, short, spread } from './side-by-side.ts';
+import { asEmitted, freePort } from './turns.ts';
 
 const rounds = 9;
 const checksPerRound = 15_000;
@@ -31,26 +30,10 @@ interface Variant {
   readonly redisUs: number[];
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 async function bundle(dir: string): Promise<string> {
   const outfile = join(dir, 'rate-limiter.mjs');
-  await build({
-    entryPoints: [join(packageRoot(), 'templates/rate-limiter/service/src/main.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    banner: { js: "import{createRequire as __r}from'node:module';const require=__r(import.meta.url);" },
-  });
+  const entry = join(packageRoot(), 'templates/rate-limiter/service/src/main.ts');
+  await build({ ...asEmitted, entryPoints: [entry], outfile });
   const policy = { name: 'default', limit: 1_000_000, periodMs: 1000, burst: 1_000_000, onStoreFailure: 'closed' };
   writeFileSync(join(dir, 'policies.yaml'), JSON.stringify({ policies: [policy] }));
   return outfile;

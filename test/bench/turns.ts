@@ -7,14 +7,23 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, connect as open } from 'node:net';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { has, median, processCpuUs } from './side-by-side.ts';
+import { median, pinned, processCpuUs } from './side-by-side.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const pinned = availableParallelism() >= 2 && has('taskset');
+
+/** How a project bundles its services. */
+export const asEmitted = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  banner: { js: "import{createRequire as __r}from'node:module';const require=__r(import.meta.url);" },
+  logLevel: 'error',
+} as const;
 
 /** Runs this very bench again on core 1, unless it is there already or there is only one. True in the process that is to work. */
 export async function onCore1(): Promise<boolean> {
@@ -53,16 +62,7 @@ export class Bench {
   /** The emitted code as a project bundles it: what `lines` export. */
   async bundle<T>(lines: string): Promise<T> {
     const outfile = join(this.directory, 'emitted.mjs');
-    await build({
-      stdin: { contents: lines, resolveDir: root, loader: 'ts' },
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      banner: { js: "import{createRequire as __r}from'node:module';const require=__r(import.meta.url);" },
-      logLevel: 'error',
-    });
+    await build({ ...asEmitted, stdin: { contents: lines, resolveDir: root, loader: 'ts' }, outfile });
     return (await import(outfile)) as T;
   }
 
@@ -85,7 +85,8 @@ export function anchorPackage(name: string, version: string): string {
   return join(folder, 'node_modules', name);
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether something on this port takes a connection. */
+export function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = open(port, '127.0.0.1');
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));

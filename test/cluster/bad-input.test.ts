@@ -70,7 +70,9 @@ describe.skipIf(absent !== null)(`bad input${absent === null ? '' : ` (skipped: 
   });
 
   it('an image that cannot be pulled: 5, the resource, its events, and a rerun that goes on', async () => {
-    const wrong = images.map((flag) => (flag.startsWith('redis-server=') ? 'redis-server=redis:no-such' : flag));
+    // A registry that refuses at once: others are waited for.
+    const nowhere = 'redis-server=127.0.0.1:1/redis:no-such';
+    const wrong = images.map((flag) => (flag.startsWith('redis-server=') ? nowhere : flag));
     const { exitCode, err } = await dsp(project, deployArgs(...wrong), impatient);
     expect(err).toMatch(/StatefulSet \S+-redis did not come up: image \S*redis:no-such cannot be pulled/);
     expect(err).toMatch(/events:\n {2}\| Failed/);

@@ -3,15 +3,17 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { withBenchContext } from '../../src/deploy/kubernetes/bench-image.ts';
+import { withPackages } from '../fixtures/packages.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 /** `<loader> add <tag> <folder>` builds a folder's Dockerfile and gives the image to the cluster. */
 const loader = process.env.DSP_CLUSTER_IMAGES;
 const attempt = `${process.pid}`;
+const ownFolder = join(tmpdir(), 'dsp-cluster-');
 
 /** Why the tests cannot run; null when they can. */
 export const absent: string | null = reasonOfAbsence();
@@ -44,14 +46,41 @@ export interface Ran {
 
 /** `dsp` with the environment of the tests. */
 export async function dsp(cwd: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  const ran = await execa(process.execPath, [join(repository, 'bin', 'dsp.js'), ...args], {
+  return startDsp(cwd, args, env).ended;
+}
+
+export interface Running {
+  readonly pid: number;
+  /** Resolves when stderr has said it; rejects when it ends without. */
+  said(what: RegExp): Promise<void>;
+  readonly ended: Promise<Ran>;
+}
+
+export function startDsp(cwd: string, args: readonly string[], env: Record<string, string> = {}): Running {
+  const child = execa(process.execPath, [join(repository, 'bin', 'dsp.js'), ...args], {
     cwd,
     env,
     reject: false,
     stdin: 'ignore',
     timeout: 420_000,
   });
-  return { exitCode: ran.exitCode ?? -1, out: ran.stdout, err: ran.stderr };
+  const ended = child.then(({ exitCode, stdout, stderr }) => ({ exitCode: exitCode ?? -1, out: stdout, err: stderr }));
+  let heard = '';
+  const listeners = new Set<() => void>();
+  child.stderr.on('data', (data: Buffer) => {
+    heard += data.toString();
+    for (const listener of listeners) listener();
+  });
+  const said = (what: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const listen = () => {
+        if (what.test(heard)) resolve();
+      };
+      listeners.add(listen);
+      listen();
+      void ended.then(({ err }) => reject(new Error(`ended without ${what}: ${err}`)));
+    });
+  return { pid: child.pid ?? -1, said, ended };
 }
 
 /** A project of `requirements` in a folder of its own, built; with the flags that name its images in the cluster. */
@@ -59,11 +88,11 @@ export async function makeProject(
   requirements: string,
   flags: readonly string[] = [],
 ): Promise<{ readonly project: string; readonly images: readonly string[] }> {
-  const folder = mkdtempSync(join(tmpdir(), 'dsp-cluster-'));
+  const folder = mkdtempSync(ownFolder);
   const project = join(folder, 'project');
   const made = await dsp(folder, ['new', project, '--answers', requirements, '--yes', ...flags]);
   if (made.exitCode !== 0) throw new Error(made.err);
-  await execa('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], { cwd: project });
+  await withPackages(project);
   await execa('npm', ['run', 'build'], { cwd: project });
   const images: string[] = ['--image', 'redis-server=redis:7.0'];
   for (const bundle of readdirSync(join(project, 'docker'))) {
@@ -76,8 +105,13 @@ export async function makeProject(
   return { project, images };
 }
 
+/** Deletes the folder that `makeProject` made; nothing when it made none, as after a failure. */
 export function removeProject(project: string): void {
-  rmSync(join(project, '..'), { recursive: true, force: true });
+  if (project === '') return;
+  const folder = dirname(project);
+  // What is above an empty or relative path is somebody else's.
+  if (!folder.startsWith(ownFolder)) throw new Error(`${folder} was not made by makeProject`);
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** The image of this dsp for a bench. */

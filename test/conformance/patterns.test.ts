@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { defaultHardware } from '../../src/capacity/hardware.ts';
 import type { Demand, Job, ProcessSet, Topology, Value } from '../../src/pattern.ts';
 import { assemblePlan, isNoPlan } from '../../src/plan/assemble.ts';
+import { seededRandom } from '../../src/random.ts';
 import { exactly } from '../../src/requirements/requirements.ts';
 import { checkValue } from '../../src/requirements/values.ts';
 import { catalogue } from '../../templates/index.ts';
@@ -203,6 +204,61 @@ describe.each(catalogue.map((pattern) => [pattern.id, pattern] as const))('%s', 
       expect(reason, option).not.toBe('');
       expect(Object.values(numbers).filter(Number.isFinite).length, option).toBeGreaterThan(0);
     }
+  });
+
+  describe('over rates of six orders of magnitude', () => {
+    const seed = 77;
+    const random = seededRandom(seed);
+    const drawn = Array.from({ length: 40 }, () => {
+      const [read, write] = [10 ** (6 * random.next()), 10 ** (5 * random.next())];
+      const asked = requirements({
+        needs: [pattern.need.id],
+        latency: { p99Ms: 20 + random.integer(200) },
+        data: { payloadBytes: exactly(64 + random.integer(1000)), totalMiB: exactly(10 ** (1 + 4 * random.next())) },
+        loss: { rpoMs: [0, 1000, 10_000, 4_000_000][random.integer(4)] as number },
+      });
+      const at = (factor: number) => ({
+        ...asked,
+        rate: {
+          readPerSecond: exactly(read * factor),
+          writePerSecond: exactly(write * factor),
+          peakFactor: exactly(1),
+        },
+      });
+      return { asked: at(1), more: at(1 + 9 * random.next()) };
+    });
+    const planned = drawn.map(({ asked, more }) => ({
+      asked,
+      plan: assemblePlan(asked, catalogue),
+      again: assemblePlan(asked, catalogue),
+      harder: assemblePlan(more, catalogue),
+    }));
+    const found = planned.flatMap(({ asked, plan, harder }) => (isNoPlan(plan) ? [] : [{ asked, plan, harder }]));
+    const told = (asked: object) => `seed ${seed}: ${JSON.stringify(asked)}`;
+
+    it('is planned the same each time, and costs something', () => {
+      expect(found.length).toBeGreaterThan(20);
+      for (const { plan, again, asked } of planned) expect(again, told(asked)).toEqual(plan);
+      for (const { plan, asked } of found) expect(plan.cost.usdPerMonth, told(asked)).toBeGreaterThan(0);
+    });
+
+    it('costs no less for a higher rate, and is not planned for more where it cannot be for less', () => {
+      const usd = (of: (typeof planned)[number]['plan']) =>
+        isNoPlan(of) ? Number.POSITIVE_INFINITY : of.cost.usdPerMonth;
+      for (const { plan, harder, asked } of planned) expect(usd(harder), told(asked)).toBeGreaterThanOrEqual(usd(plan));
+    });
+
+    it('keeps every bound that it predicts, and offers the rate that was asked', () => {
+      for (const { plan, asked } of found) {
+        for (const { metric, margin } of plan.parts.flatMap(({ predictions }) => predictions)) {
+          expect(margin, `${metric}, ${told(asked)}`).toBeGreaterThanOrEqual(1);
+        }
+        const own = plan.parts.find(({ need }) => need === pattern.need.id);
+        const offered = Object.values(own?.offeredLoad ?? {}).reduce((sum, rate) => sum + rate, 0);
+        const { readPerSecond, writePerSecond } = asked.rate;
+        expect(offered / (readPerSecond.high + writePerSecond.high), told(asked)).toBeCloseTo(1, 6);
+      }
+    });
   });
 
   it('excuses itself where it cannot, instead of throwing', () => {

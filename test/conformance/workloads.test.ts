@@ -1,7 +1,7 @@
 /** What every pattern's workload and invariants must be, whatever they are about. */
 
 import { describe, expect, it } from 'vitest';
-import type { Workload, WorkloadContext, WorkloadRequest } from '../../src/bench/workload.ts';
+import type { Workload, WorkloadContext, WorkloadRequest } from '../../src/bench/generator/workload.ts';
 import type { CheckInput, Invariants } from '../../src/checkers/invariant.ts';
 import type { Json, Pattern } from '../../src/pattern.ts';
 import { assemblePlan, isNoPlan } from '../../src/plan/assemble.ts';

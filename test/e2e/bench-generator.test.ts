@@ -16,7 +16,7 @@ import {
 } from '../fixtures/bench-servers.ts';
 
 const { runLoad } = await compiled<typeof import('../../src/bench/load.ts')>('src/bench/load');
-const { total } = await compiled<typeof import('../../src/bench/figures.ts')>('src/bench/figures');
+const { total } = await compiled<typeof import('../../src/bench/results/figures.ts')>('src/bench/results/figures');
 const unprepared = new URL('../fixtures/bench-pattern/unprepared.js', import.meta.url).href;
 const nowMs = () => monotonicOriginMs() + systemClock.monotonicMs();
 const inPhase = (result: LoadResult, phase: Phase) => total(result.cells.filter((cell) => cell.phase === phase));
@@ -51,7 +51,7 @@ describe('counting', () => {
     const steady = result.spans.find(({ phase }) => phase === 'steady')!;
     // Constant arrivals: exact but for the arrivals at the two edges.
     expect(Math.abs(inPhase(result, 'steady').offered - (steady.endMs - steady.startMs) / 2)).toBeLessThanOrEqual(4);
-    expect(result.series.of(0, 'store').sent.reduce((a, b) => a + b, 0)).toBe(
+    expect(result.series.of('store').sent.reduce((a, b) => a + b, 0)).toBe(
       inPhase(result, 'warmup').sent + inPhase(result, 'steady').sent,
     );
   });
@@ -103,6 +103,34 @@ describe('counting', () => {
     expect(runs[0]).toHaveLength(25);
     expect(runs[1]).toEqual(runs[0]);
     expect(runs[2]).not.toEqual(runs[0]);
+  });
+});
+
+describe('instances that come and go', () => {
+  it('get load from when they are there, and none once they leave', async () => {
+    const [first, second, third] = [await startServer(), await startServer(), await startServer()];
+    const at = ({ port }: Server) => ({ host: '127.0.0.1', port });
+    const grow: LoadPlan['faults'][number] = {
+      name: 'scale:store.instances',
+      async run(_, retarget) {
+        const startMs = nowMs();
+        await retarget({ store: [first, second, third].map(at) });
+        await systemClock.sleep(600);
+        await retarget({ store: [second, third].map(at) });
+        const before = await first.counts();
+        await systemClock.sleep(600);
+        expect(await first.counts()).toEqual(before);
+        await first.kill();
+        return [faultRecord(startMs, nowMs())];
+      },
+    };
+    const load = loadPlan([part([first, second], { rate: 300 })], { workers: 2, faults: [grow] });
+    const result = await runLoad(load, deps());
+    expect(sumOf(result)).toMatchObject({ failed: 0, dropped: 0 });
+    const { get, put } = await third.counts();
+    // A third, then a half, of the load of the phases in which it was there.
+    const offered = total(result.cells.filter(({ phase }) => phase === 'fault' || phase === 'recover')).offered;
+    expect(get + put).toBeGreaterThan(offered / 4);
   });
 });
 

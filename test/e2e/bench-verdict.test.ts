@@ -1,5 +1,6 @@
 /** A bench from plan to report on a pattern made for the test: real load, real kills and pauses, every kind of verdict. */
 
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BenchInput, BenchSettings } from '../../src/bench/input.ts';
 import type { FaultAccess, Instance } from '../../src/deploy/deployment.ts';
@@ -7,9 +8,14 @@ import type { Pattern, ProcessSet } from '../../src/pattern.ts';
 import type { Part, Plan } from '../../src/plan/plan.ts';
 import type { Requirements } from '../../src/requirements/requirements.ts';
 import { compiled, deps, type Server, startServer, stateOf, stopServers } from '../fixtures/bench-servers.ts';
+import { temporaryFolder } from '../fixtures/temporary-folder.ts';
 import { requirements as sample } from '../unit/bench/samples.ts';
 
 const { bench } = await compiled<typeof import('../../src/bench/bench.ts')>('src/bench/bench');
+const { fileRun } = await compiled<typeof import('../../src/bench/run-folder.ts')>('src/bench/run-folder');
+const { readResults } = await compiled<typeof import('../../src/bench/results/results-file.ts')>(
+  'src/bench/results/results-file',
+);
 
 /** Where the pattern's modules are, as seen from dist/templates. */
 const patternId = '../../test/fixtures/bench-pattern';
@@ -17,6 +23,7 @@ const patternId = '../../test/fixtures/bench-pattern';
 // No bound here is one that a busy machine could break.
 const requirements: Requirements = {
   ...sample,
+  needs: ['keep'],
   latency: { p99Ms: 1000 },
   availability: { target: 0.999, recoveryMs: 8000 },
 };
@@ -101,7 +108,13 @@ function faultAccess(server: Server): FaultAccess {
     resume: () => seen('continued', void server.resume()),
     restart: () => seen('started', startServer(server.port)),
     stop: () => seen('gone', server.kill()),
+    rollingRestart: () =>
+      seen(
+        'restarted',
+        server.kill().then(() => startServer(server.port)),
+      ),
     disturb: unavailable,
+    cutPower: () => seen('gone', server.kill()),
     stepClock: unavailable,
     fillDisk: unavailable,
   };
@@ -112,10 +125,17 @@ afterEach(stopServers);
 describe('the verdict of a run', () => {
   it('is no worse than its checks when a pause heals', async () => {
     const server = await startServer();
-    const { report, judgement } = await bench(
-      input(server, { settings: { faults: ['pause:store.instance'] } }),
-      deps(),
+    const run = await fileRun(
+      temporaryFolder('verdict'),
+      (open) =>
+        bench(input(server, { settings: { faults: ['pause:store.instance,forMs=6500'] } }), { ...deps(), open }),
+      () => expect.unreachable(),
     );
+    const { report, judgement } = run;
+    // What was written while it ran says all that the report does.
+    const again = await readResults(join(run.folder, 'results.ndjson'));
+    expect(JSON.stringify(again.report)).toBe(JSON.stringify(report));
+    expect(again.judgement).toEqual(judgement);
     expect(report.invariants).toMatchObject([{ part: 'store', id: 'acked-writes', verdict: 'held' }]);
     expect(report.faults).toMatchObject([
       { kind: 'pause', instance: 'store-api-0', hit: true, witness: 'stopped; continued' },
@@ -148,7 +168,10 @@ describe('the verdict of a run', () => {
 
   it('is fail when a kill loses what was acknowledged', async () => {
     const server = await startServer();
-    const { report, judgement } = await bench(input(server, { settings: { faults: ['kill:store.instance'] } }), deps());
+    const { report, judgement } = await bench(
+      input(server, { settings: { faults: ['kill:store.instance,forMs=2000'] } }),
+      deps(),
+    );
     expect(report.faults).toMatchObject([{ kind: 'kill', hit: true }]);
     expect(report.invariants).toMatchObject([{ verdict: 'violated' }]);
     expect(report.reasons[0]).toContain('acked-writes was violated');
@@ -211,7 +234,7 @@ describe('before any load', () => {
   });
 });
 
-it('an interruption during a fault heals it', async () => {
+it('an interruption during a fault heals it, and leaves what was measured', async () => {
   const server = await startServer();
   const controller = new AbortController();
   const pausing = faultAccess(server);
@@ -225,9 +248,21 @@ it('an interruption during a fault heals it', async () => {
     },
   };
   const changes = { settings: { faults: ['pause:store.instance'], steadyMs: 500 } };
-  await expect(bench(input(server, changes, access), deps(controller.signal))).rejects.toThrow('stop');
+  let folder = '';
+  const running = fileRun(
+    temporaryFolder('verdict'),
+    (open) => bench(input(server, changes, access), { ...deps(controller.signal), open }),
+    (cut) => {
+      folder = cut;
+    },
+  );
+  await expect(running).rejects.toThrow('stop');
   expect(stateOf(server.pid)).not.toBe('T');
   const before = await server.counts();
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(await server.counts()).toEqual(before);
+  const { report } = await readResults(join(folder, 'results.ndjson'));
+  expect(report).toMatchObject({ verdict: 'inconclusive', cut: { phase: 'fault' } });
+  const steady = report.figures.find(({ part, phase }) => part === 'store' && phase === 'steady');
+  expect(steady?.correct).toBeGreaterThan(50);
 });

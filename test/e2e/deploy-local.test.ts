@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import type { Instance } from '../../src/deploy/deployment.ts';
 import { faultAccess } from '../../src/deploy/local/faults.ts';
 import { isPortFree } from '../../src/deploy/local/ports.ts';
 import { readDeployment } from '../../src/deploy/local/registry.ts';
@@ -357,6 +358,45 @@ describe('faults', () => {
     const status = await readStatus(root, systemClock);
     expect(status && isHealthy(status)).toBe(true);
     expect((await failure(faults.kill('nobody-0'))).code).toBe('input.choice');
+  });
+});
+
+describe('a restart in turn', () => {
+  it('tells who may be called before each is stopped, and once it is ready again', async () => {
+    const root = project();
+    const deployment = await deploy(root);
+    const before = await pids(root);
+    const set = Object.keys(before).filter((id) => id.startsWith('store-redis-'));
+    const told: string[][] = [];
+    const serving = async (instances: readonly Instance[]) => {
+      told.push(Object.keys(before).filter((id) => !instances.some((instance) => instance.id === id)));
+      // Nothing is stopped yet that was left out just now, and all that was left out before is back.
+      expect(Object.values(await pids(root))).not.toContain(null);
+    };
+    const faults = faultAccess(root, systemClock);
+    expect(await faults.rollingRestart('store-redis', serving)).toMatchObject({
+      hit: true,
+      seen: expect.stringMatching(/^2 processes of store-redis restarted in turn within \d+ ms$/),
+    });
+    expect(told).toEqual([...set.toReversed().map((id) => [id]), []]);
+    const after = await pids(root);
+    for (const [id, pid] of Object.entries(before)) expect(after[id] !== pid, id).toBe(set.includes(id));
+    expect(await readDeployment(root)).toEqual(deployment);
+  });
+
+  it('ends at one that did not run, and all are called as before', async () => {
+    const root = project();
+    await deploy(root);
+    const faults = faultAccess(root, systemClock);
+    await faults.kill('store-redis-1');
+    const told: number[] = [];
+    const ran = await faults.rollingRestart('store-redis', async ({ length }) => void told.push(length));
+    expect(ran).toMatchObject({
+      hit: false,
+      seen: expect.stringMatching(/^store-redis-1: store-redis-1 was not running; /),
+    });
+    const all = (await readDeployment(root))!.instances.length;
+    expect(told).toEqual([all - 1, all]);
   });
 });
 

@@ -3,7 +3,12 @@
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Workload, WorkloadContext, WorkloadRequest, WorkloadResponse } from '../../src/bench/workload.ts';
+import type {
+  Workload,
+  WorkloadContext,
+  WorkloadRequest,
+  WorkloadResponse,
+} from '../../src/bench/generator/workload.ts';
 import type { HistoryEntry, Phase } from '../../src/checkers/history.ts';
 import { monotonicOriginMs, systemClock } from '../../src/clock.ts';
 import { seededRandom } from '../../src/random.ts';
@@ -43,6 +48,7 @@ export class Drive {
   readonly #run: ReturnType<Workload['create']>;
   readonly #port: number;
   readonly #random;
+  #stopped = false;
 
   constructor(workload: Workload, context: WorkloadContext, port: number) {
     this.#workload = workload;
@@ -56,12 +62,17 @@ export class Drive {
     for (const request of this.#workload.prepare?.(this.#context) ?? []) await this.#send(request, 'prepare');
   }
 
+  /** Sends nothing more but what reads back. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** Keeps so many requests under way until `count` have been sent. */
   async load(count: number, concurrency: number, pauseMs = 0): Promise<void> {
     const operations = Object.keys(this.#context.offeredLoad);
     let left = count;
     const lane = async () => {
-      while (left > 0) {
+      while (left > 0 && !this.#stopped) {
         left -= 1;
         const operation = operations[this.#random.integer(operations.length)]!;
         await this.#send(this.#run.next(operation, this.#random), 'steady');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type KeySkew, keyDraw, parseSkew, skewText } from '../../src/key-skew.ts';
+import { exponentFor, hottestKeyShare, type KeySkew, keyDraw, parseSkew, skewText } from '../../src/key-skew.ts';
 import { seededRandom } from '../../src/random.ts';
 
 const seed = 20_260_131;
@@ -93,5 +93,23 @@ describe('skews as text', () => {
     'hot:0.5/1.5',
   ])('%j is refused', (text) => {
     expect(() => parseSkew(text)).toThrow(RangeError);
+  });
+});
+
+describe('the share of the hottest key', () => {
+  it('is that of the first draw', () => {
+    const found = counts({ kind: 'zipf', exponent: 0.9 }, 500, 200_000);
+    expect(found[0]! / 200_000 / hottestKeyShare(500, 0.9)).toBeCloseTo(1, 1);
+    expect(hottestKeyShare(500, 0)).toBeCloseTo(1 / 500, 9);
+    expect(hottestKeyShare(1, 1.5)).toBe(1);
+  });
+
+  it.each([0.2, 0.8, 1, 1.3, 2.5])('gives the exponent %d back', (exponent) => {
+    expect(exponentFor(100_000, hottestKeyShare(100_000, exponent))).toBeCloseTo(exponent, 6);
+  });
+
+  it('is no less than even', () => {
+    expect(exponentFor(100, 0.001)).toBe(0);
+    expect(exponentFor(100, 0.01)).toBe(0);
   });
 });

@@ -7,6 +7,8 @@ export interface BenchObjects {
   /** Everything that the run is given, secrets included. */
   readonly input: string;
   readonly deadlineSeconds: number;
+  /** What it asks for: its share of a busy node goes by that. */
+  readonly cpuMillis: number;
 }
 
 export const benchName = (project: string) => `${project}-bench`;
@@ -15,7 +17,8 @@ export const inputPath = '/input/input.json';
 export const reportPath = '/tmp/report.json';
 
 /** A List for `kubectl apply`. */
-export function benchObjects({ project, namespace, image, input, deadlineSeconds }: BenchObjects): unknown {
+export function benchObjects(objects: BenchObjects): unknown {
+  const { project, namespace, input, deadlineSeconds } = objects;
   const name = benchName(project);
   const labels = { 'app.kubernetes.io/name': name, 'dsp/bench-of': project };
   const metadata = { name, namespace, labels };
@@ -36,17 +39,18 @@ export function benchObjects({ project, namespace, image, input, deadlineSeconds
       apiVersion: 'batch/v1',
       kind: 'Job',
       metadata,
-      spec: { backoffLimit: 0, activeDeadlineSeconds: deadlineSeconds, template: podTemplate(name, labels, image) },
+      spec: { backoffLimit: 0, activeDeadlineSeconds: deadlineSeconds, template: podTemplate(name, labels, objects) },
     },
   ];
   return { apiVersion: 'v1', kind: 'List', items };
 }
 
-/** To see pods, to kill one, and to put a container into one that pauses it. */
+/** To see pods, to kill one, to put a container into one that pauses it, and to restart or scale what makes them. */
 const rules = [
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'delete'] },
   { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
   { apiGroups: [''], resources: ['pods/ephemeralcontainers'], verbs: ['patch'] },
+  { apiGroups: ['apps'], resources: ['statefulsets', 'deployments'], verbs: ['get', 'patch'] },
 ];
 
 /** Its pods are the project's callers, and look into its engines, for as long as it is there. */
@@ -58,13 +62,17 @@ function callsProject(project: string, labels: Readonly<Record<string, string>>)
   };
 }
 
-function podTemplate(name: string, labels: Readonly<Record<string, string>>, image: string): unknown {
+function podTemplate(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  { image, cpuMillis }: BenchObjects,
+): unknown {
   const container = {
     name: 'bench',
     image,
     args: ['bench-in-cluster'],
     resources: {
-      requests: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '64Mi' },
+      requests: { cpu: `${cpuMillis}m`, memory: '256Mi', 'ephemeral-storage': '64Mi' },
       limits: { memory: '1Gi', 'ephemeral-storage': '512Mi' },
     },
     securityContext: {

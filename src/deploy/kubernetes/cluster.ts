@@ -105,19 +105,26 @@ export function ownedBy(name: string): readonly string[] {
   return ['--selector', `app.kubernetes.io/part-of=${name}`];
 }
 
-/** The context to use: the given one, else kubectl's current one. Throws `kubernetes.no-context` with those on offer. */
-export async function chooseContext(given: string | undefined): Promise<string> {
-  const contexts = (await kubectl(null, ['config', 'get-contexts', '--output', 'name'])).split('\n').filter(Boolean);
-  const current = await kubectl(null, ['config', 'current-context']).catch(unlessRefused);
-  const chosen = given ?? current.trim();
-  if (!contexts.includes(chosen)) throw new DspError('kubernetes.no-context', { given: chosen, contexts });
-  return chosen;
+/** The part of kubectl's configuration that dsp reads. */
+interface KubectlConfig {
+  readonly contexts: readonly { readonly name: string }[] | null;
+  readonly 'current-context': string;
 }
 
-/** No current context is no refusal of a cluster. */
-function unlessRefused(error: unknown): string {
-  if (error instanceof DspError && error.code === 'kubernetes.refused') return '';
-  throw error;
+export interface ChosenContext {
+  readonly context: string;
+  /** Whether kubectl goes there without being told. */
+  readonly isCurrent: boolean;
+}
+
+/** The context to use: the given one, else kubectl's current one. Throws `kubernetes.no-context` with those on offer. */
+export async function chooseContext(given: string | undefined): Promise<ChosenContext> {
+  const config = JSON.parse(await kubectl(null, ['config', 'view', '--output', 'json'])) as KubectlConfig;
+  const contexts = (config.contexts ?? []).map(({ name }) => name);
+  const current = config['current-context'];
+  const context = given ?? current;
+  if (!contexts.includes(context)) throw new DspError('kubernetes.no-context', { given: context, contexts });
+  return { context, isCurrent: context === current };
 }
 
 /** Throws `kubernetes.unreachable` when nobody answers. */
@@ -144,9 +151,23 @@ const needed: readonly (readonly [verb: string, resource: string, group: string]
   ['list', 'pods', ''],
 ];
 
-/** Throws `kubernetes.no-rights` with every right that is missing. */
-export async function checkRights(cluster: Cluster, createsNamespace: boolean, signal: AbortSignal): Promise<void> {
-  const wanted = createsNamespace ? [...needed, ['create', 'namespaces', ''] as const] : needed;
+const makeNamespace = ['create', 'namespaces', ''] as const;
+
+/**
+ * Whether the namespace is there. Throws `kubernetes.no-rights` with every right that a deployment in it misses, and
+ * `kubernetes.unreachable` when nobody answers.
+ */
+export async function checkNamespace(cluster: Cluster, signal: AbortSignal): Promise<boolean> {
+  // Asked at once: each question costs the start of a kubectl.
+  const [exists, missing] = await Promise.all([namespaceExists(cluster), missingRights(cluster, signal)]);
+  const inTheWay = missing.filter((right) => right !== makeNamespace || !exists);
+  if (inTheWay.length === 0) return exists;
+  const words = inTheWay.map(([verb, resource]) => `${verb} ${resource}`);
+  throw new DspError('kubernetes.no-rights', { namespace: cluster.namespace, missing: words });
+}
+
+async function missingRights(cluster: Cluster, signal: AbortSignal): Promise<typeof needed> {
+  const wanted = [...needed, makeNamespace];
   const reviews = wanted.map(([verb, resource, group]) => ({
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
@@ -155,10 +176,8 @@ export async function checkRights(cluster: Cluster, createsNamespace: boolean, s
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: reviews });
   // One answer a review, in their order.
   const output = ['--output', 'jsonpath={.status.allowed} '];
-  const answer = await kubectl(cluster.context, ['create', '--filename', '-', ...output], { input, signal });
+  const args = ['create', '--validate=false', '--filename', '-', ...output];
+  const answer = await kubectl(cluster.context, args, { input, signal });
   const allowed = answer.trim().split(/\s+/);
-  const missing = wanted.filter((_, index) => allowed[index] !== 'true');
-  if (missing.length === 0) return;
-  const words = missing.map(([verb, resource]) => `${verb} ${resource}`);
-  throw new DspError('kubernetes.no-rights', { namespace: cluster.namespace, missing: words });
+  return wanted.filter((_, index) => allowed[index] !== 'true');
 }

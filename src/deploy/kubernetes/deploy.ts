@@ -4,14 +4,15 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
+import { bundlesOf } from '../../plan/bundles.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { pathsOf } from '../local/paths.ts';
 import { bundlePath } from '../local/resolve.ts';
 import { type Change, EngineLog } from './changes.ts';
-import { type Cluster, checkRights, namespaceExists } from './cluster.ts';
+import { type Cluster, checkNamespace } from './cluster.ts';
 import { failureOf } from './failure.ts';
 import { type DeploymentRecord, type Home, homeOf, makeHome, readRecord, writeRecord } from './home.ts';
-import { bundlesOf, provideImages } from './images.ts';
+import { provideImages } from './images.ts';
 import { readyStackSecrets } from './secrets.ts';
 import { findCluster, type Place, stackName, withKubeconfig, withLock } from './session.ts';
 import { chosenBackend, openStack, programPath, type Stack } from './workspace.ts';
@@ -50,8 +51,8 @@ export async function deployKubernetes(
     const operate = () => stack.up({ onEvent: log.onEvent, signal, suppressProgress: true, suppressOutputs: true });
     const { outputs } = await carryOut(plan, cluster, stack, options, log, operate);
     await writeRecord(home, { ...record, settled: true });
-    const urls = Object.entries(outputs).flatMap(([part, { value }]) =>
-      typeof value === 'string' ? [[part, value] as const] : [],
+    const urls = Object.entries(outputs).flatMap(([part, { value, secret }]) =>
+      typeof value === 'string' && !secret ? [[part, value] as const] : [],
     );
     return {
       ...cluster,
@@ -127,9 +128,9 @@ async function withStack<T>(
   const { name } = plan.requirements;
   const home = homeOf(root);
   const before = readRecord(home);
-  const cluster = await findCluster(options, before, name, signal);
-  const exists = await namespaceExists(cluster);
-  await checkRights(cluster, !exists, signal);
+  const found = await findCluster(options, before, name);
+  const cluster: Cluster = { context: found.context, namespace: found.namespace };
+  const exists = await checkNamespace(cluster, signal);
   const warning = await makeHome(home);
   if (warning !== null) report(warning);
   checkFiles(home, plan);
@@ -141,7 +142,7 @@ async function withStack<T>(
   const images = await provideImages({ ...options, home, project: name, topology: plan.topology, given, ...cluster });
   const backend = chosenBackend(home.root);
   const stackId = stackName(cluster);
-  return withKubeconfig(home, cluster, async (kubeconfig) => {
+  return withKubeconfig(home, found, async (kubeconfig) => {
     const config = {
       namespace: cluster.namespace,
       images: JSON.stringify(images),

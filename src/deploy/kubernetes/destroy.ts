@@ -4,14 +4,14 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
+import { bundlesOf } from '../../plan/bundles.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { pathsOf } from '../local/paths.ts';
 import { bundlePath } from '../local/resolve.ts';
 import { EngineLog } from './changes.ts';
-import { kubectl, namespaceExists, ownedBy } from './cluster.ts';
+import { checkReachable, kubectl, namespaceExists, ownedBy } from './cluster.ts';
 import { failureOf } from './failure.ts';
 import { homeOf, makeHome, readRecord } from './home.ts';
-import { bundlesOf } from './images.ts';
 import { findCluster, type Place, stackName, withKubeconfig, withLock } from './session.ts';
 import { chosenBackend, openStack, programPath } from './workspace.ts';
 
@@ -41,7 +41,8 @@ export async function destroyKubernetes(
   const record = readRecord(home);
   if (record === null && options.context === undefined) return { deleted: 0, volumesDeleted: 0 };
   const { name } = plan.requirements;
-  const cluster = await findCluster(options, record, name, signal);
+  const cluster = await findCluster(options, record, name);
+  await checkReachable(cluster.context, signal);
   await makeHome(home);
   const { buildProject } = await import('../build.ts');
   const outputs = [...bundlesOf(plan.topology).map(bundlePath), programPath];

@@ -2,9 +2,9 @@
 
 import { execa } from 'execa';
 import { DspError } from '../../errors.ts';
-import type { Check } from '../doctor.ts';
+import type { Check } from '../doctor-check.ts';
 import { findExecutable, isAtLeast } from '../engines.ts';
-import { type Cluster, checkReachable, checkRights, chooseContext, namespaceExists } from './cluster.ts';
+import { type Cluster, checkNamespace, checkReachable, chooseContext } from './cluster.ts';
 import { homeOf, readRecord } from './home.ts';
 
 export interface ClusterNeeds {
@@ -63,7 +63,7 @@ function checkBuilder(searchPath: string): Check {
 async function checkCluster({ project, signal, ...place }: ClusterNeeds): Promise<readonly Check[]> {
   const record = project === null ? null : readRecord(homeOf(project));
   const reached = await attempt('cluster', 'a cluster that answers', async () => {
-    const context = await chooseContext(place.context ?? record?.context);
+    const { context } = await chooseContext(place.context ?? record?.context);
     await checkReachable(context, signal);
     return { found: `context ${context}`, context };
   });
@@ -72,7 +72,7 @@ async function checkCluster({ project, signal, ...place }: ClusterNeeds): Promis
   const namespace = place.namespace ?? record?.namespace ?? 'default';
   const rights = await attempt('rights', 'the rights to deploy', async () => {
     const cluster: Cluster = { context: value.context, namespace };
-    await checkRights(cluster, !(await namespaceExists(cluster)), signal);
+    await checkNamespace(cluster, signal);
     return { found: `in namespace ${namespace}` };
   });
   return [reached.check, rights.check];

@@ -1,9 +1,26 @@
 /** How a fault takes hold of a pod, and how it is seen to have done so: in what the cluster's API says. */
 
-import type { Clock } from '../../clock.ts';
-import type { FaultAccess, Hold, Instance, Witness } from '../deployment.ts';
+import { type Clock, until } from '../../clock.ts';
+import { DspError } from '../../errors.ts';
+import { type FaultKind, readFaults } from '../../requirements/faults.ts';
+import { type FaultAccess, type Hold, type Instance, missed, type Witness } from '../deployment.ts';
 import type { Pod } from './cluster.ts';
-import type { Api } from './in-cluster.ts';
+import { type Api, messageOf } from './in-cluster.ts';
+import { rollingRestart } from './rollout.ts';
+
+/** Processes can be reached in a pod, and what makes pods; what runs between them, their clocks and their disks can't. */
+const withinReach: readonly FaultKind[] = ['kill', 'restart', 'rolling-restart', 'pause', 'scale'];
+
+/**
+ * Throws `bench.fault-out-of-reach` for faults that a cluster cannot have. `outOfScale`: those of a size that no
+ * service has. What is malformed is told elsewhere.
+ */
+export function requireReach(phases: readonly string[], outOfScale: readonly string[] = []): void {
+  const specs = phases.map(readFaults).flatMap((found) => ('problem' in found ? [] : found));
+  const given = [...specs.filter(({ kind }) => !withinReach.includes(kind)).map(({ text }) => text), ...outOfScale];
+  const kinds = withinReach.map((kind) => (kind === 'scale' ? 'scale (of services)' : kind));
+  if (given.length > 0) throw new DspError('bench.fault-out-of-reach', { given, kinds });
+}
 
 const effectTimeoutMs = 30_000;
 const backTimeoutMs = 180_000;
@@ -20,6 +37,8 @@ export function podFaults(api: Api, instances: readonly Instance[], clock: Clock
     resume: (id) => faults.resume(id),
     restart: (id) => faults.awaitBack(id),
     stop: (id) => faults.stop(id),
+    cutPower: async (id) => outOfReach(id, 'disk').began,
+    rollingRestart: (set) => rollingRestart(api, set, clock),
     disturb: async (id) => outOfReach(id, 'connections'),
     stepClock: async (id) => outOfReach(id, 'clock'),
     fillDisk: async (id) => outOfReach(id, 'disk'),
@@ -28,8 +47,7 @@ export function podFaults(api: Api, instances: readonly Instance[], clock: Clock
 
 /** No instrument stands in a pod: such a fault hits nothing, and the run says so. */
 function outOfReach(id: string, what: string): Hold {
-  const witness = { hit: false, seen: `the ${what} of ${id} cannot be reached in a cluster` };
-  return { began: witness, lift: async () => witness };
+  return missed(`the ${what} of ${id} cannot be reached in a cluster`);
 }
 
 class PodFaults {
@@ -157,13 +175,8 @@ class PodFaults {
     return JSON.parse(text) as Pod;
   }
 
-  async #until(timeoutMs: number, holds: () => Promise<boolean>): Promise<boolean> {
-    const endMs = this.#clock.monotonicMs() + timeoutMs;
-    for (;;) {
-      if (await holds()) return true;
-      if (this.#clock.monotonicMs() > endMs) return false;
-      await this.#clock.sleep(pollMs);
-    }
+  #until(timeoutMs: number, holds: () => Promise<boolean>): Promise<boolean> {
+    return until(this.#clock, { timeoutMs, pollMs }, holds);
   }
 }
 
@@ -197,13 +210,4 @@ function intruder(name: string, image: string, text: string): unknown {
       readOnlyRootFilesystem: true,
     },
   };
-}
-
-/** The API answers errors as a Status object. */
-function messageOf(text: string): string {
-  try {
-    return String((JSON.parse(text) as { message?: string }).message ?? text);
-  } catch {
-    return text;
-  }
 }

@@ -6,6 +6,7 @@ import { execa } from 'execa';
 import { sha256 } from '../../digest.ts';
 import { DspError } from '../../errors.ts';
 import type { Topology } from '../../pattern.ts';
+import { bundlesOf } from '../../plan/bundles.ts';
 import { findExecutable } from '../engines.ts';
 import { writeWhole } from '../local/registry.ts';
 import { bundlePath } from '../local/resolve.ts';
@@ -47,11 +48,6 @@ export async function provideImages(request: ImageRequest): Promise<Readonly<Rec
     images[bundle] = image;
   }
   return images;
-}
-
-export function bundlesOf({ processSets, jobs }: Topology): readonly string[] {
-  const programs = [...processSets, ...jobs].map(({ program }) => program);
-  return [...new Set(programs.flatMap((program) => (program.kind === 'service' ? [program.bundle] : [])))];
 }
 
 function enginesOf({ processSets }: Topology): readonly string[] {

@@ -9,10 +9,13 @@ export interface Answer {
   readonly text: string;
 }
 
+/** Pods are of the first, what makes them is of the second. */
+export type ApiGroup = 'api/v1' | 'apis/apps/v1';
+
 export interface Api {
   readonly namespace: string;
-  /** `path` is below the namespace: `pods/store-0`. Rejects when nobody answers. */
-  call(method: 'GET' | 'DELETE' | 'PATCH', path: string, body?: unknown): Promise<Answer>;
+  /** `path` is below the namespace: `pods/store-0`, `deployments/api/scale`. Rejects when nobody answers. */
+  call(method: 'GET' | 'DELETE' | 'PATCH', path: string, body?: unknown, group?: ApiGroup): Promise<Answer>;
 }
 
 const accountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -24,7 +27,7 @@ export function inClusterApi(env: Readonly<Record<string, string | undefined>>):
   const namespace = read('namespace').trim();
   const ca = read('ca.crt');
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT_HTTPS: port } = env;
-  const call: Api['call'] = (method, path, body) =>
+  const call: Api['call'] = (method, path, body, group = 'api/v1') =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const headers = {
@@ -33,7 +36,7 @@ export function inClusterApi(env: Readonly<Record<string, string | undefined>>):
         accept: 'application/json, */*',
         ...(text === undefined ? {} : { 'content-length': Buffer.byteLength(text), 'content-type': typeOf(method) }),
       };
-      const full = `/api/v1/namespaces/${namespace}/${path}`;
+      const full = `/${group}/namespaces/${namespace}/${path}`;
       const sent = request({ host, port, ca, method, path: full, headers, timeout: answerMs }, (response) => {
         let answer = '';
         response.setEncoding('utf8');
@@ -52,4 +55,13 @@ export function inClusterApi(env: Readonly<Record<string, string | undefined>>):
 
 function typeOf(method: string): string {
   return method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json';
+}
+
+/** The API answers errors as a Status object. */
+export function messageOf(text: string): string {
+  try {
+    return String((JSON.parse(text) as { message?: string }).message ?? text);
+  } catch {
+    return text;
+  }
 }

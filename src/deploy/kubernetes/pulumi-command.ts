@@ -17,7 +17,7 @@ interface CommandResult {
   readonly code: number;
 }
 
-type Run = (
+export type Run = (
   args: string[],
   cwd: string,
   additionalEnv: Readonly<Record<string, string>>,
@@ -26,20 +26,39 @@ type Run = (
   signal?: AbortSignal,
 ) => Promise<CommandResult>;
 
-/** `found` with another way of starting it. */
-export function detached(found: PulumiCommand, errors: AutomationErrors): PulumiCommand {
-  const run: Run = (args, cwd, additionalEnv, onOutput, onError, signal) =>
+/** `found` with another way of starting it, and without the questions whose answers nobody reads. */
+export function asRunHere(found: PulumiCommand, errors: AutomationErrors): PulumiCommand {
+  const start = detached(found.command, errors);
+  return Object.assign(Object.create(found) as PulumiCommand, { run: withoutNeedless(start) });
+}
+
+/**
+ * After each operation the Automation API asks for the stack's outputs twice, masked and in clear, and for the update's
+ * summary: each time a start of Pulumi. Secret outputs are shown to nobody here, and no summary is.
+ */
+export function withoutNeedless(run: Run): Run {
+  let masked: CommandResult | null = null;
+  return async (args, ...rest) => {
+    const asked = args.slice(0, 2).join(' ');
+    if (asked === 'stack history') return { stdout: '[]', stderr: '', code: 0 };
+    if (asked !== 'stack output') return run(args, ...rest);
+    if (masked !== null && args.includes('--show-secrets')) return masked;
+    const plain = args.filter((arg) => arg !== '--show-secrets');
+    masked = await run(plain, ...rest);
+    return masked;
+  };
+}
+
+function detached(command: string, errors: AutomationErrors): Run {
+  return (args, cwd, additionalEnv, onOutput, onError, signal) =>
     new Promise((resolve, reject) => {
-      const child = spawn(
-        found.command,
-        [...args, ...(args.includes('--non-interactive') ? [] : ['--non-interactive'])],
-        {
-          cwd,
-          env: { ...process.env, ...additionalEnv, PULUMI_AUTOMATION_API: 'true' },
-          detached: true,
-          stdio: ['ignore', 'pipe', 'pipe'],
-        },
-      );
+      if (signal?.aborted) return reject(signal.reason);
+      const child = spawn(command, [...args, ...(args.includes('--non-interactive') ? [] : ['--non-interactive'])], {
+        cwd,
+        env: { ...process.env, ...additionalEnv, PULUMI_AUTOMATION_API: 'true' },
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       const interrupt = () => child.kill('SIGINT');
       signal?.addEventListener('abort', interrupt, { once: true });
       const said = { stdout: '', stderr: '' };
@@ -59,5 +78,4 @@ export function detached(found: PulumiCommand, errors: AutomationErrors): Pulumi
       child.once('error', (error) => end(-2, error.message));
       child.once('close', (code) => end(code ?? -2));
     });
-  return Object.assign(Object.create(found) as PulumiCommand, { run });
 }

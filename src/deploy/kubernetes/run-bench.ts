@@ -27,22 +27,47 @@ export interface Finished {
 }
 
 const startTimeoutMs = 120_000;
+/**
+ * What the generator asks for, in millicores. A node that is busy shares itself out by what its pods ask for: with a tenth
+ * of what the loaded ones have together, the generator would fall behind and the run be void. A full cluster gets by with
+ * the least.
+ */
+const ampleCpuMillis = 500;
+const leastCpuMillis = 50;
+/** A cluster that adds machines when pods wait is given no longer than this to prefer the ample request. */
+const roomTimeoutMs = 15_000;
 const fetchTries = 5;
 
 /** The report's text. Throws `bench.job-failed`; the objects are gone in every case. */
 export async function runInCluster(run: BenchRun): Promise<string> {
-  const { record, image, input, deadlineSeconds, signal } = run;
-  const { context, namespace, name } = record;
+  const { record } = run;
   await removeBench(record);
-  const objects = benchObjects({ project: name, namespace, image, input, deadlineSeconds });
   try {
-    await kubectl(context, ['apply', '--filename', '-'], { input: JSON.stringify(objects), signal });
-    const pod = await awaitPod(record, signal);
+    const pod = (await startPod(run, ampleCpuMillis)) ?? (await startSmaller(run));
     const finished = await follow(run, pod);
     return await fetchReport(record, pod, finished);
   } finally {
     await removeBench(record);
   }
+}
+
+async function startSmaller(run: BenchRun): Promise<string> {
+  run.onLine(`no node has ${ampleCpuMillis} millicores to spare: the generator asks for ${leastCpuMillis}`);
+  await removeBench(run.record);
+  const pod = await startPod(run, leastCpuMillis);
+  if (pod === null) throw new DspError('bench.job-failed', { reason: 'its pod does not start', lines: [] });
+  return pod;
+}
+
+/** The name of the pod that runs; null when no node has room for an ample request. */
+async function startPod(
+  { record, image, input, deadlineSeconds, signal }: BenchRun,
+  cpuMillis: number,
+): Promise<string | null> {
+  const { context, namespace, name } = record;
+  const objects = benchObjects({ project: name, namespace, image, input, deadlineSeconds, cpuMillis });
+  await kubectl(context, ['apply', '--filename', '-'], { input: JSON.stringify(objects), signal });
+  return awaitPod(record, cpuMillis > leastCpuMillis, signal);
 }
 
 /** Waits for the pod to end: an interrupted run heals what it hit first. */
@@ -52,12 +77,14 @@ async function removeBench({ context, namespace, name }: DeploymentRecord): Prom
   await kubectl(context, [...args, '--cascade=foreground', '--ignore-not-found'], { timeoutMs: 180_000 });
 }
 
-async function awaitPod(record: DeploymentRecord, signal: AbortSignal): Promise<string> {
+async function awaitPod(record: DeploymentRecord, mayAskForLess: boolean, signal: AbortSignal): Promise<string | null> {
   const until = AbortSignal.timeout(startTimeoutMs);
+  const room = AbortSignal.timeout(roomTimeoutMs);
   for (;;) {
     const [pod] = await list<Pod>(record, ['pods', '--selector', `dsp/bench-of=${record.name}`]);
     if (pod !== undefined && pod.status.phase !== 'Pending') return pod.metadata.name;
     const causes = pod === undefined ? [] : causesOf(pod);
+    if (mayAskForLess && room.aborted && causes.some((cause) => cause.includes('Insufficient cpu'))) return null;
     if (causes.some((cause) => cause.includes('cannot be pulled')) || until.aborted) {
       throw new DspError('bench.job-failed', { reason: causes.join('; ') || 'its pod does not start', lines: [] });
     }

@@ -1,10 +1,10 @@
-/** What every operation on a deployment begins with: where it is, whether the cluster answers, and the project's stack. */
+/** What every operation on a deployment begins with: where it is, and the project's stack. */
 
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DspError } from '../../errors.ts';
-import { type Cluster, checkReachable, chooseContext, kubectl } from './cluster.ts';
+import { type ChosenContext, type Cluster, chooseContext, kubectl } from './cluster.ts';
 import type { DeploymentRecord, Home } from './home.ts';
 import type { Stack } from './workspace.ts';
 
@@ -15,16 +15,16 @@ export interface Place {
   readonly namespace?: string;
 }
 
-/** Throws `kubernetes.*` when the cluster is not to be had. */
+export interface FoundCluster extends Cluster, ChosenContext {}
+
+/** As kubectl is set up; nobody is asked yet whether the cluster answers. Throws `kubernetes.no-context`. */
 export async function findCluster(
   place: Place,
   record: DeploymentRecord | null,
   project: string,
-  signal: AbortSignal,
-): Promise<Cluster> {
-  const context = await chooseContext(place.context ?? record?.context);
-  await checkReachable(context, signal);
-  return { context, namespace: place.namespace ?? record?.namespace ?? project };
+): Promise<FoundCluster> {
+  const chosen = await chooseContext(place.context ?? record?.context);
+  return { ...chosen, namespace: place.namespace ?? record?.namespace ?? project };
 }
 
 /** One stack a cluster and namespace; Pulumi takes letters, digits, `-`, `_` and `.`. */
@@ -38,10 +38,10 @@ export function stackName({ context, namespace }: Cluster): string {
  */
 export async function withKubeconfig<T>(
   home: Home,
-  { context }: Cluster,
+  { context, isCurrent }: FoundCluster,
   work: (path: string | null) => Promise<T>,
 ): Promise<T> {
-  if ((await kubectl(null, ['config', 'current-context']).catch(() => '')).trim() === context) return work(null);
+  if (isCurrent) return work(null);
   const path = join(home.dir, `kubeconfig.${process.pid}`);
   writeFileSync(path, await kubectl(context, ['config', 'view', '--minify', '--flatten', '--raw']), { mode: 0o600 });
   chmodSync(path, 0o600);

@@ -1,7 +1,7 @@
 /**
  * The project's stack through Pulumi's Automation API. The API and the program come from the project: the program's
- * resources must register with the very copy of @pulumi/pulumi that drives the engine. The program is loaded once, and
- * that one load serves every operation of this process.
+ * resources must register with the very copy of @pulumi/pulumi that drives the engine. A program is loaded once, and that
+ * one load serves every operation of this process until it is built anew.
  */
 
 import { existsSync, readFileSync } from 'node:fs';
@@ -10,9 +10,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as Automation from '@pulumi/pulumi/automation/index.js';
 import { parse } from 'yaml';
+import { sha256 } from '../../digest.ts';
 import { DspError } from '../../errors.ts';
 import { type Home, passphraseOf } from './home.ts';
-import { type AutomationErrors, detached } from './pulumi-command.ts';
+import { withLazyPackages } from './lazy-packages.ts';
+import { type AutomationErrors, asRunHere } from './pulumi-command.ts';
 
 export type Stack = Automation.Stack;
 
@@ -36,10 +38,8 @@ export const programPath = join('dist', 'index.mjs');
 export async function openStack(request: StackRequest): Promise<Stack> {
   const { home, project, stack: stackName } = request;
   const automation = loadAutomation(home.root);
-  const { default: program } = (await import(pathToFileURL(join(home.root, programPath)).href)) as {
-    default: () => Promise<Record<string, unknown>>;
-  };
-  const pulumiCommand = await pulumiCli(home.root, automation);
+  // The command line tells its version meanwhile.
+  const [pulumiCommand, program] = await Promise.all([pulumiCli(home.root, automation), loadProgram(home.root)]);
   try {
     const stack = await automation.LocalWorkspace.createOrSelectStack(
       { stackName, projectName: project, program },
@@ -52,15 +52,26 @@ export async function openStack(request: StackRequest): Promise<Stack> {
   }
 }
 
+type Program = () => Promise<Record<string, unknown>>;
+
+/** Node keeps modules by their URL: what was built anew, as for another topology, has another one. */
+async function loadProgram(root: string): Promise<Program> {
+  const path = join(root, programPath);
+  const url = `${pathToFileURL(path).href}?sha256=${sha256(readFileSync(path))}`;
+  return ((await import(url)) as { readonly default: Program }).default;
+}
+
 function loadAutomation(root: string): typeof Automation {
-  return createRequire(join(root, 'package.json'))('@pulumi/pulumi/automation/index.js') as typeof Automation;
+  const require = createRequire(join(root, 'package.json'));
+  const load = () => require('@pulumi/pulumi/automation/index.js') as typeof Automation;
+  return withLazyPackages('@pulumi/pulumi', ['typescript', '@npmcli/arborist'], load);
 }
 
 async function pulumiCli(root: string, automation: typeof Automation): Promise<Automation.PulumiCommand> {
   const require = createRequire(join(root, 'package.json'));
   try {
     const found = await automation.PulumiCommand.get();
-    return detached(found, require('@pulumi/pulumi/automation/errors.js') as AutomationErrors);
+    return asRunHere(found, require('@pulumi/pulumi/automation/errors.js') as AutomationErrors);
   } catch (error) {
     const problem = error instanceof Error && !/ENOENT/.test(error.message) ? firstLine(error.message) : null;
     throw new DspError('kubernetes.no-pulumi', { problem });

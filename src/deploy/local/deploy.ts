@@ -6,9 +6,10 @@ import type { Clock } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import { DspError } from '../../errors.ts';
 import type { Topology } from '../../pattern.ts';
+import { bundlesOf } from '../../plan/bundles.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { hash32 } from '../../random.ts';
-import type { Deployment, Instrumentation } from '../deployment.ts';
+import type { Deployment, Instance, Instrumentation, Serving } from '../deployment.ts';
 import { findEngines } from '../engines.ts';
 import { clearAway, lockProject, stopEverything, stopStrays } from './destroy.ts';
 import { carryOut, type Run } from './execute.ts';
@@ -43,6 +44,11 @@ export interface DeployLocalOptions {
   readonly report: (line: string) => void;
   /** False when the bundles are known to be there. */
   readonly build: boolean;
+  /**
+   * Told of the instances that run and may be called: when some have become ready, and before some are stopped, which waits
+   * for it. What it does is what a Service does when its members change.
+   */
+  readonly serving?: Serving;
   /** What faults may reach. Absent: as it is now, at first `none`. */
   readonly instrumented?: Instrumentation;
 }
@@ -86,11 +92,11 @@ async function deployLocked(
   const engines = await findEngines(enginesOf(topology), process.env.PATH ?? '');
   if (options.build) {
     const { buildProject } = await import('../build.ts');
-    await buildProject(paths, { outputs: bundlesOf(topology), signal, report });
+    await buildProject(paths, { outputs: bundlesOf(topology).map(bundlePath), signal, report });
   }
   const keepData = existsSync(paths.dataDir);
   const level = options.instrumented ?? before?.instrumented ?? 'none';
-  const instruments = findInstruments(level);
+  const instruments = findInstruments(level, paths.runDir);
   const digests = digestsOf(paths, topology);
   try {
     const reserved = await reservePorts(paths, plan, before, level, clock, signal);
@@ -99,13 +105,20 @@ async function deployLocked(
     const inputs = { paths, topology, ports: reserved.ports, engines, node, digests, secrets, instruments };
     const resolution = resolveTopology(inputs);
     await tellRoutes(reserved, resolution);
-    const run: Run = { paths, state: reserved, resolution, clock, signal, report };
+    const serving = async (run: Run, stopping: readonly string[]) =>
+      options.serving?.(membersOf(run.state, [...stopping, ...run.launched]));
+    const run: Run = { launched: new Set(), paths, state: reserved, resolution, clock, signal, report, serving };
     await carryOut(run, planSteps(wantedOf(topology, resolution, instruments !== null), await currentOf(reserved)));
     return deploymentOf(run.state);
   } catch (error) {
     await settleFailure(paths, before, keepData, options);
     throw error;
   }
+}
+
+function membersOf(state: RunState, uncallable: readonly string[]): readonly Instance[] {
+  const runs = (id: string) => processOf(state.instances[id]) !== null && !uncallable.includes(id);
+  return deploymentOf(state).instances.filter(({ id }) => runs(id));
 }
 
 const takeBackGraceMs = 3_000;
@@ -135,13 +148,8 @@ function enginesOf(topology: Topology): readonly string[] {
   return topology.processSets.flatMap(({ program }) => (program.kind === 'engine' ? [program.program] : []));
 }
 
-function bundlesOf(topology: Topology): readonly string[] {
-  const programs = [...topology.processSets, ...topology.jobs].map(({ program }) => program);
-  return [...new Set(programs.flatMap((program) => (program.kind === 'service' ? [bundlePath(program.bundle)] : [])))];
-}
-
 function digestsOf(paths: Paths, topology: Topology): Readonly<Record<string, string>> {
-  const read = new Map(bundlesOf(topology).map((path) => [path, 'a service']));
+  const read = new Map(bundlesOf(topology).map((bundle) => [bundlePath(bundle), 'a service']));
   for (const set of topology.processSets) for (const { path } of set.files) read.set(path, set.id);
   return Object.fromEntries(
     [...read].map(([path, reader]) => {
@@ -252,11 +260,12 @@ function wantedOf(topology: Topology, resolution: Resolution, instrumented: bool
         ]
       : topology.processSets,
     instances: resolution.instances.map((spec) => ({ id: spec.id, set: spec.set, digest: digestOf(spec) })),
-    jobs: topology.jobs.map(({ id, dependsOn, leavingEnv }) => ({
+    jobs: topology.jobs.map(({ id, dependsOn, dependantsWait, leavingEnv }) => ({
       id,
       dependsOn,
       digest: jobDigests.get(id) ?? '',
       drains: leavingEnv?.set ?? null,
+      dependantsWait: dependantsWait === true,
     })),
   };
 }

@@ -28,6 +28,10 @@ export interface Run {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly report: (line: string) => void;
+  /** Started, and not waited for yet. */
+  readonly launched: Set<string>;
+  /** Told of who may be called: when others have become ready, and before these are stopped. */
+  readonly serving: (run: Run, stopping: readonly string[]) => Promise<void>;
 }
 
 /** Afterwards the state is settled. Throws `deploy.died`, `deploy.not-ready`, `deploy.job-failed`, or when aborted. */
@@ -45,19 +49,29 @@ async function carryOutStep(run: Run, step: Step): Promise<void> {
   switch (step.kind) {
     case 'start':
       run.report(`starting ${listed(step.instances)}`);
-      return start(run, step.instances);
+      await start(run, step.instances);
+      return run.serving(run, []);
+    case 'launch':
+      run.report(`starting ${listed(step.instances)}`);
+      for (const id of step.instances) run.launched.add(id);
+      return launch(run, step.instances);
     case 'await':
       run.report(`waiting for ${listed(step.instances)}`);
-      return awaitReady(run, step.instances);
+      await awaitReady(run, step.instances);
+      for (const id of step.instances) run.launched.delete(id);
+      return run.serving(run, []);
     case 'restart':
       run.report(`restarting ${step.instance}`);
+      await run.serving(run, [step.instance]);
       await stop(run, [step.instance]);
-      return start(run, [step.instance]);
+      await start(run, [step.instance]);
+      return run.serving(run, []);
     case 'job':
       run.report(`running ${step.job}`);
       return runJob(run, step.job, step.leaving);
     case 'stop':
       run.report(`stopping ${listed(step.instances)}`);
+      await run.serving(run, step.instances);
       return remove(run, step.instances);
   }
 }
@@ -83,6 +97,11 @@ function specOf(run: Run, id: string): InstanceSpec {
 }
 
 async function start(run: Run, ids: readonly string[]): Promise<void> {
+  await launch(run, ids);
+  await awaitReady(run, ids);
+}
+
+async function launch(run: Run, ids: readonly string[]): Promise<void> {
   const specs = ids.map((id) => specOf(run, id));
   await attempt(run.paths.logsDir, async () => mkdirSync(run.paths.logsDir, { recursive: true }));
   const asRecord = (spec: InstanceSpec, process: ProcessRecord | null) => ({
@@ -103,7 +122,6 @@ async function start(run: Run, ids: readonly string[]): Promise<void> {
     specs.map((spec, i) => asRecord(spec, started[i]?.status === 'fulfilled' ? started[i].value : null)),
   );
   for (const one of started) if (one.status === 'rejected') throw one.reason;
-  await awaitReady(run, ids);
 }
 
 /** All at once; the first that fails ends the waiting for the others. */

@@ -3,18 +3,13 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Hold, NetworkRule, Witness } from '../deployment.ts';
+import { type Hold, missed, type NetworkRule, type Witness } from '../deployment.ts';
 import { guard } from './guard.ts';
 import { clockFile, proxyId } from './instruments.ts';
 import type { ProcessView } from './procfs.ts';
 import { openProxy } from './proxy/client.ts';
 import type { Counters } from './proxy/protocol.ts';
 import type { InstanceRecord, RunState } from './registry.ts';
-
-export function missed(seen: string): Hold {
-  const witness = { hit: false, seen };
-  return { began: witness, lift: async () => witness };
-}
 
 export async function disturb(state: RunState, { spec }: InstanceRecord, rule: NetworkRule): Promise<Hold> {
   const proxy = state.instances[proxyId];
@@ -55,7 +50,7 @@ function networkWitness(rule: NetworkRule, counters: Counters): Witness {
 
 /** How the process's clock was read is the caller's to say: a file that nobody reads moves nothing. */
 export async function stepClock({ spec }: InstanceRecord, offsetMs: number): Promise<Hold> {
-  if (spec.env.LD_PRELOAD === undefined) return missed(`${spec.id} was started without libfaketime`);
+  if (spec.env.FAKETIME_TIMESTAMP_FILE === undefined) return missed(`${spec.id} was started without libfaketime`);
   const path = join(spec.cwd, clockFile);
   const text = `${offsetMs < 0 ? '-' : '+'}${Math.abs(offsetMs) / 1000}`;
   writeFileSync(path, text);

@@ -2,15 +2,16 @@
 
 import type { Clock } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
-import type { FaultAccess, Hold, Witness } from '../deployment.ts';
+import { type FaultAccess, type Hold, type Instance, missed, type Serving, type Witness } from '../deployment.ts';
 import { lockProject } from './destroy.ts';
-import { disturb, fillDisk, missed, stepClock } from './fault-holds.ts';
+import { disturb, fillDisk, stepClock } from './fault-holds.ts';
 import { guard } from './guard.ts';
 import { type Paths, pathsOf } from './paths.ts';
+import { cutPower } from './power.ts';
 import { killGroup, sendSignal, startInstance, stopProcesses } from './process.ts';
 import { findProcess, type ProcessIdentity, type ProcessView } from './procfs.ts';
 import { waitReady } from './ready.ts';
-import { type InstanceRecord, processOf, type RunState, readState, writeState } from './registry.ts';
+import { deploymentOf, type InstanceRecord, processOf, type RunState, readState, writeState } from './registry.ts';
 
 const effectTimeoutMs = 10_000;
 const pollMs = 1;
@@ -49,6 +50,12 @@ export function faultAccess(root: string, clock: Clock): FaultAccess {
       });
     },
     restart: (id) => restart(paths, id, clock),
+    cutPower: async (id) => {
+      const { record } = instanceOf(paths, id);
+      const process = processOf(record);
+      return process === null ? { hit: false, seen: `${id} was not running` } : cutPower(record, process, clock);
+    },
+    rollingRestart: (set, serving) => rollingRestart(paths, set, serving, clock),
     disturb: (id, rule) => hold(id, (state, record) => disturb(state, record, rule)),
     stepClock: (id, offsetMs) => hold(id, (_, record) => stepClock(record, offsetMs)),
     fillDisk: (id) => hold(id, (_, record, process) => fillDisk(record, process)),
@@ -63,6 +70,34 @@ async function stop(paths: Paths, id: string, clock: Clock): Promise<Witness> {
   const { drained } = await stopProcesses([{ process, stop: record.spec.stop }], clock);
   const how = drained > 0 ? 'ended by itself' : 'was killed';
   return { hit: true, seen: `pid ${process.pid} ${how} after ${(clock.monotonicMs() - startMs).toFixed(0)} ms` };
+}
+
+/**
+ * From the last to the first, as a cluster does it, and like its Service, which leaves a pod out once it is told to end. A
+ * process that did not run or does not come back ends it.
+ */
+async function rollingRestart(paths: Paths, set: string, serving: Serving, clock: Clock): Promise<Witness> {
+  const ofSet = instancesNow(paths)
+    .filter((instance) => instance.set === set)
+    .sort((a, b) => b.ordinal - a.ordinal);
+  const startMs = clock.monotonicMs();
+  try {
+    for (const { id } of ofSet) {
+      await serving(instancesNow(paths).filter((other) => other.id !== id));
+      const stopped = await stop(paths, id, clock);
+      const started = await restart(paths, id, clock);
+      if (!(stopped.hit && started.hit)) return { hit: false, seen: `${id}: ${stopped.seen}; ${started.seen}` };
+    }
+  } finally {
+    await serving(instancesNow(paths));
+  }
+  const tookMs = (clock.monotonicMs() - startMs).toFixed(0);
+  return { hit: ofSet.length > 0, seen: `${ofSet.length} processes of ${set} restarted in turn within ${tookMs} ms` };
+}
+
+function instancesNow(paths: Paths): readonly Instance[] {
+  const state = readState(paths);
+  return state === null ? [] : deploymentOf(state).instances;
 }
 
 interface Strike {

@@ -7,10 +7,13 @@ import { join } from 'node:path';
 import type { Topology, Value } from '../../pattern.ts';
 import { instanceId, type PortMap, type PortNeed } from './ports.ts';
 import type { Route } from './proxy/protocol.ts';
+import { syncedFile, syncedVariable } from './synced.ts';
 
 export interface Instruments {
   /** Absolute path of libfaketime; null: clocks can't be stepped. */
   readonly faketime: string | null;
+  /** Absolute path of the library that notes what was synced; null: nobody knows. */
+  readonly synced: string | null;
   /** Absolute path of the fault proxy's entry. */
   readonly proxyMain: string;
 }
@@ -87,18 +90,23 @@ interface Execution {
  */
 const ignoringFileLimit = `trap '' XFSZ; exec "$0" "$@"`;
 
-export function instrumented(execution: Execution, { faketime }: Instruments): Execution {
+export function instrumented(execution: Execution, { faketime, synced }: Instruments): Execution {
   const { command, args, env, cwd } = execution;
+  // The C library's malloc comes first: other allocators read the clock before libfaketime is ready.
+  const preloaded = [...(synced === null ? [] : [synced]), ...(faketime === null ? [] : [faketime, 'libc.so.6'])];
   const clock: Record<string, string> =
     faketime === null
       ? {}
       : {
-          // The C library's malloc comes first: other allocators read the clock before libfaketime is ready.
-          LD_PRELOAD: `${faketime}:libc.so.6`,
           FAKETIME_TIMESTAMP_FILE: join(cwd, clockFile),
           // How often it looks at the file, in seconds; without it, at every call.
           FAKETIME_CACHE_DURATION: '1',
           FAKETIME_DONT_FAKE_MONOTONIC: '1',
         };
-  return { command: '/bin/sh', args: ['-c', ignoringFileLimit, command, ...args], env: { ...env, ...clock }, cwd };
+  const preload: Record<string, string> = {
+    ...(preloaded.length === 0 ? {} : { LD_PRELOAD: preloaded.join(':') }),
+    ...(synced === null ? {} : { [syncedVariable]: join(cwd, syncedFile) }),
+  };
+  const all = { ...env, ...preload, ...clock };
+  return { command: '/bin/sh', args: ['-c', ignoringFileLimit, command, ...args], env: all, cwd };
 }

@@ -20,6 +20,8 @@ export interface WantedJob extends WantedNode {
   readonly digest: string;
   /** The set whose leaving instances it drains. */
   readonly drains: string | null;
+  /** Who depends on it may start while it runs. */
+  readonly dependantsWait: boolean;
 }
 
 export interface Wanted {
@@ -44,6 +46,8 @@ export interface Current {
 export type Step =
   /** Start these at once, with the wanted specification, or the recorded one when they are leaving; wait until ready. */
   | { readonly kind: 'start'; readonly instances: readonly string[] }
+  /** Start these at once, and go on: an `await` of them follows. */
+  | { readonly kind: 'launch'; readonly instances: readonly string[] }
   /** They run already: wait until ready. */
   | { readonly kind: 'await'; readonly instances: readonly string[] }
   /** Stop, start with the wanted specification, wait until ready. */
@@ -60,6 +64,7 @@ export function planSteps(wanted: Wanted, current: Current): readonly Step[] {
   const drainedSets = new Set(wanted.jobs.map(({ drains }) => drains));
   const changed = new Set(leaving.map(({ set }) => set));
   const steps: Step[] = [];
+  const behind = new Set<string>();
 
   // A member that is to be drained must be there to hand over what it holds.
   const holding = leaving.filter(({ drained }) => !drained);
@@ -74,11 +79,19 @@ export function planSteps(wanted: Wanted, current: Current): readonly Step[] {
     );
     for (const { set } of setSteps.changed) changed.add(set);
     steps.push(...setSteps.steps);
+    for (const { id } of level) if (wanted.sets.some((set) => set.id === id)) behind.add(id);
     for (const job of wanted.jobs.filter(({ id }) => sets.has(id))) {
       const before = current.jobs.find(({ id }) => id === job.id);
       const due = before?.done !== true || before.digest !== job.digest || job.dependsOn.some((id) => changed.has(id));
+      behind.add(job.id);
       if (!due) continue;
       changed.add(job.id);
+      const early = job.dependantsWait ? startableBeside(job, behind, wanted, running) : [];
+      for (const { id, set, digest } of early) {
+        changed.add(set);
+        running.set(id, { id, set, digest, state: 'unready', drained: false });
+      }
+      if (early.length > 0) steps.push({ kind: 'launch', instances: early.map(({ id }) => id) });
       steps.push({
         kind: 'job',
         job: job.id,
@@ -88,6 +101,21 @@ export function planSteps(wanted: Wanted, current: Current): readonly Step[] {
   }
   if (leaving.length > 0) steps.push({ kind: 'stop', instances: leaving.map(({ id }) => id) });
   return steps;
+}
+
+/** Missing instances that depend on `job`, and else only on what is `behind`. */
+function startableBeside(
+  job: WantedJob,
+  behind: ReadonlySet<string>,
+  wanted: Wanted,
+  running: ReadonlyMap<string, Running>,
+): readonly WantedInstance[] {
+  const ahead = new Set([...wanted.sets, ...wanted.jobs].map(({ id }) => id).filter((id) => !behind.has(id)));
+  const dependants = wanted.sets.filter(
+    ({ dependsOn }) => dependsOn.includes(job.id) && !dependsOn.some((id) => ahead.has(id)),
+  );
+  const sets = new Set(dependants.map(({ id }) => id));
+  return wanted.instances.filter(({ id, set }) => sets.has(set) && (running.get(id)?.state ?? 'dead') === 'dead');
 }
 
 type Running = Current['instances'][number];

@@ -1,8 +1,9 @@
 /** Starting and stopping processes that outlive dsp. */
 
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
-import type { Clock } from '../../clock.ts';
+import { closeSync, fstatSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, until } from '../../clock.ts';
 import { DspError } from '../../errors.ts';
 import { attempt } from '../../project/files.ts';
 import { markerOf, type Paths } from './paths.ts';
@@ -10,6 +11,7 @@ import { findProcess, type ProcessIdentity, readProcess } from './procfs.ts';
 import type { ProcessRecord } from './registry.ts';
 import type { InstanceSpec } from './resolve.ts';
 import { handOver } from './secrets.ts';
+import { syncedFile, syncedVariable } from './synced.ts';
 
 /** What a process gets from the environment of dsp; the rest stays with the user. */
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_ALL'];
@@ -26,6 +28,8 @@ export async function startInstance(paths: Paths, spec: InstanceSpec, clock: Clo
   return attempt(spec.cwd, async () => {
     const given = { ...markerOf(paths), ...spec.env, ...(await handOver(paths, spec)) };
     for (const folder of [spec.cwd, ...spec.volumes]) mkdirSync(folder, { recursive: true });
+    // Nobody notes any more what this process syncs.
+    if (spec.env[syncedVariable] === undefined) rmSync(join(spec.cwd, syncedFile), { force: true });
     const log = openSync(spec.logPath, 'a');
     try {
       const logOffset = fstatSync(log).size;
@@ -96,18 +100,13 @@ async function stopOne(target: StopTarget, clock: Clock, hurry?: AbortSignal): P
 }
 
 /** Polls until the process has ended, for at most `timeoutMs` or until `hurry`. */
-export async function goneWithin(
+export function goneWithin(
   identity: ProcessIdentity,
   timeoutMs: number,
   clock: Clock,
   hurry?: AbortSignal,
 ): Promise<boolean> {
-  const giveUpMs = clock.monotonicMs() + timeoutMs;
-  while (findProcess(identity) !== null) {
-    if (clock.monotonicMs() >= giveUpMs || hurry?.aborted === true) return false;
-    await clock.sleep(pollMs);
-  }
-  return true;
+  return until(clock, { timeoutMs, pollMs, hurry }, () => findProcess(identity) === null);
 }
 
 /** To the process itself, if it is still the one that is meant. */

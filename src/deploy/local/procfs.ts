@@ -3,7 +3,7 @@
  * start time, since pids are used again.
  */
 
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DspError } from '../../errors.ts';
 
@@ -107,6 +107,29 @@ export function connectionOwners(dataDir: string, connections: readonly LocalCon
   });
 }
 
+const appendFlag = 0o2000;
+/** O_WRONLY or O_RDWR. */
+const writeFlags = 0o3;
+
+/**
+ * Paths of files with content below one of the folders whose end the process writes: opened to append, or written to their
+ * end and no further. Exact for a process that is stopped.
+ */
+export function appendedFiles(pid: number, folders: readonly string[]): readonly string[] {
+  const paths = openFiles(pid).flatMap((name) => {
+    const path = linkOrNull(`/proc/${pid}/fd/${name}`);
+    if (path === null || !folders.some((folder) => path.startsWith(`${folder}/`)) || !existsSync(path)) return [];
+    const info = /^pos:\s+(?<pos>\d+)\nflags:\s+(?<flags>\d+)$/m.exec(
+      readOrNull(`/proc/${pid}/fdinfo/${name}`) ?? '',
+    )?.groups;
+    const flags = Number.parseInt(info?.flags ?? '0', 8);
+    const { size } = statSync(path);
+    const isAtEnd = (flags & appendFlag) !== 0 || ((flags & writeFlags) !== 0 && Number(info?.pos) === size);
+    return isAtEnd && size > 0 ? [path] : [];
+  });
+  return [...new Set(paths)].sort();
+}
+
 /** Inode of each TCP socket by `local port:remote port`. */
 function connectionInodes(): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
@@ -118,14 +141,19 @@ function connectionInodes(): ReadonlyMap<string, string> {
   return found;
 }
 
-function socketInodes(pid: string): readonly string[] {
-  let names: readonly string[] = [];
+/** Their numbers; none when the process has ended, or is another user's. */
+function openFiles(pid: number | string): readonly string[] {
   try {
-    names = readdirSync(`/proc/${pid}/fd`);
+    return readdirSync(`/proc/${pid}/fd`);
   } catch {
-    // It has ended, or is another user's.
+    return [];
   }
-  return names.flatMap((name) => /^socket:\[(\d+)\]$/.exec(linkOrNull(`/proc/${pid}/fd/${name}`) ?? '')?.[1] ?? []);
+}
+
+function socketInodes(pid: string): readonly string[] {
+  return openFiles(pid).flatMap(
+    (name) => /^socket:\[(\d+)\]$/.exec(linkOrNull(`/proc/${pid}/fd/${name}`) ?? '')?.[1] ?? [],
+  );
 }
 
 /** This process and the ones it was started from. */

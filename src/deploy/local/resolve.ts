@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { sha256 } from '../../digest.ts';
 import type { Job, Probe, ProcessSet, Program, SecretText, Topology, Value } from '../../pattern.ts';
+import type { Instance } from '../deployment.ts';
 import { type SecretValues, secretText } from '../secrets.ts';
 import { controlPort, type Instruments, instrumented, proxyId, proxyPort, proxySet } from './instruments.ts';
 import { logPathOf, type Paths, secretFilePath } from './paths.ts';
@@ -40,14 +41,7 @@ interface Execution {
   readonly content: string;
 }
 
-export interface InstanceSpec extends Execution {
-  readonly id: string;
-  readonly set: string;
-  readonly part: string;
-  readonly ordinal: number;
-  readonly kind: 'engine' | 'service';
-  readonly host: string;
-  readonly ports: Readonly<Record<string, number>>;
+export interface InstanceSpec extends Execution, Omit<Instance, 'access'> {
   /** Port by name that others connect to, where it is not its own. */
   readonly reached?: Readonly<Record<string, number>>;
   /** Every port that it may listen on. */

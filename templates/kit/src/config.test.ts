@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, readConfig } from './config.ts';
 import { kvFromEnv } from './kv.ts';
 

@@ -51,4 +51,10 @@ describe('the ketama ring', () => {
     expect(fnv1a64('a')).toBe(Math.imul(0x84222325 ^ 0x61, 0x1b3) >>> 0);
     expect(fnv1a64('\u00e9')).toBe(Math.imul(Math.imul(0x84222325 ^ 0xffffffc3, 0x1b3) ^ 0xffffffa9, 0x1b3) >>> 0);
   });
+
+  it.each(['user:1', 'user:é', 'é:user', 'a😀b', '\u007f', '\u0080'])('hashes the bytes of %j, one by one', (key) => {
+    let hash = 0x84222325;
+    for (const byte of new Int8Array(Buffer.from(key))) hash = Math.imul(hash ^ byte, 0x1b3);
+    expect(fnv1a64(key)).toBe(hash >>> 0);
+  });
 });

@@ -47,13 +47,27 @@ export function serverOf(ring: Ring, key: string): number {
   return ring.servers[left === ring.points.length ? 0 : left] as number;
 }
 
+const offsetBasis = 0x84222325;
+const prime = 0x1b3;
+
 /**
  * twemproxy's fnv1a_64: it keeps only the low 32 bits at every step, and reads bytes as C's char, which is signed on
  * x86: a byte of 128 or more sets all the upper bits.
  */
 export function fnv1a64(key: string): number {
-  let hash = 0x84222325;
-  for (const byte of Buffer.from(key)) hash = Math.imul(hash ^ ((byte << 24) >> 24), 0x1b3);
+  let hash = offsetBasis;
+  for (let at = 0; at < key.length; at++) {
+    const code = key.charCodeAt(at);
+    // Nearly every key is plain text, of which each character is its byte.
+    if (code > 127) return hashBytes(Buffer.from(key));
+    hash = Math.imul(hash ^ code, prime);
+  }
+  return hash >>> 0;
+}
+
+function hashBytes(bytes: Buffer): number {
+  let hash = offsetBasis;
+  for (const byte of bytes) hash = Math.imul(hash ^ ((byte << 24) >> 24), prime);
   return hash >>> 0;
 }
 

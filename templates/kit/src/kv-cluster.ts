@@ -30,8 +30,9 @@ export function clusterKv(options: ClusterKvOptions): RoutedKv {
   return new RoutedKv(new ClusterRouter(options), options);
 }
 
-/** A map read sooner after the last would mostly say the same. */
+/** A map read sooner after the last would mostly say the same; one that did say the same is left longer. */
 const refreshPauseMs = 50;
+const longestRefreshPauseMs = 200;
 /** While one node is silent, the next is asked after this time. */
 const askNextAfterMs = 50;
 /** Addresses remembered beyond the seeds and the map: where a cluster may be found again after it has moved. */
@@ -42,11 +43,14 @@ class ClusterRouter implements Router {
   readonly #clock: Clock;
   readonly #refreshes: Counter<'result'> | undefined;
   readonly #nodes = new Map<string, RedisNode>();
+  /** Of each slot that was asked for, so that no target has to be made for a command. */
+  readonly #targets = new Array<Target | undefined>(slotCount).fill(undefined);
   /** In order of their last sighting, the oldest first. */
   readonly #known: Set<string>;
   #owners = new Array<string | undefined>(slotCount).fill(undefined);
   #refreshing: Promise<boolean> | undefined;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
+  #refreshPauseMs = refreshPauseMs;
   #firstAsked = 0;
   #allAnswered = false;
   #closed = false;
@@ -71,8 +75,14 @@ class ClusterRouter implements Router {
   }
 
   owner(key: string): Target | undefined {
-    const address = this.#owners[keySlot(key)];
-    return address === undefined ? undefined : { node: this.#node(address), asking: false };
+    const slot = keySlot(key);
+    const known = this.#targets[slot];
+    if (known !== undefined) return known;
+    const address = this.#owners[slot];
+    if (address === undefined) return undefined;
+    const target = { node: this.#node(address), asking: false };
+    this.#targets[slot] = target;
+    return target;
   }
 
   onError(key: string, error: Error): Redirect {
@@ -81,6 +91,7 @@ class ClusterRouter implements Router {
       const target = { node: this.#node(redirect.address), asking: redirect.kind === 'ASK' };
       if (redirect.kind === 'MOVED') {
         this.#owners[redirect.slot] = redirect.address;
+        this.#targets[redirect.slot] = undefined;
         void this.onSilence();
       }
       return { kind: 'target', target };
@@ -118,14 +129,17 @@ class ClusterRouter implements Router {
   }
 
   async #readMap(): Promise<boolean> {
-    const waitMs = this.#refreshedAtMs + refreshPauseMs - this.#clock.monotonicMs();
+    const waitMs = this.#refreshedAtMs + this.#refreshPauseMs - this.#clock.monotonicMs();
     if (waitMs > 0) await this.#clock.sleep(waitMs);
     if (this.#closed) return false;
     const map = await this.#askAround();
     this.#refreshedAtMs = this.#clock.monotonicMs();
     this.#refreshes?.inc({ result: map === undefined ? 'nobody answered' : 'read' });
     if (map === undefined || this.#closed) return false;
+    const isSame = map.owners.every((owner, slot) => owner === this.#owners[slot]);
+    this.#refreshPauseMs = isSame ? Math.min(2 * this.#refreshPauseMs, longestRefreshPauseMs) : refreshPauseMs;
     this.#owners = [...map.owners];
+    this.#targets.fill(undefined);
     this.#remember(map.nodes);
     for (const [address, node] of this.#nodes) if (!map.nodes.has(address)) node.closeIdle();
     return true;

@@ -28,12 +28,15 @@ export function ringKv(options: RingKvOptions): RoutedKv {
 class RingRouter implements Router {
   readonly #ring: Ring;
   readonly #nodes: readonly RedisNode[];
+  /** One a node, so that none has to be made for a command. */
+  readonly #targets: readonly Target[];
   #allAnswered = false;
 
   constructor(options: RingKvOptions) {
     this.#ring = buildRing(options.nodes);
     const clock = options.clock ?? systemClock;
     this.#nodes = options.nodes.map(({ address }) => new RedisNode(address, options.timeoutMs, clock, options.access));
+    this.#targets = this.#nodes.map((node) => ({ node, asking: false }));
   }
 
   async ready(): Promise<void> {
@@ -43,7 +46,7 @@ class RingRouter implements Router {
   }
 
   owner(key: string): Target {
-    return { node: this.#nodes[serverOf(this.#ring, key)] as RedisNode, asking: false };
+    return this.#targets[serverOf(this.#ring, key)] as Target;
   }
 
   onError(_key: string, error: Error): Redirect {

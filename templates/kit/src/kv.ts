@@ -1,6 +1,6 @@
 /** The kv capability as a service uses it: `kvFromEnv(process.env)`. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Env, readConfig } from './config.ts';
 import { clusterKv } from './kv-cluster.ts';
 import { ringKv } from './kv-ring.ts';

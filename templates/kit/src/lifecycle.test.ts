@@ -9,7 +9,7 @@ class FakeHost extends EventEmitter implements ProcessHost {
 
   constructor(env: Record<string, string> = {}) {
     super();
-    this.env = { HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent', ...env };
+    this.env = { HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent', START_WAIT_MS: '200', ...env };
   }
 
   exit(code: number): void {
@@ -65,6 +65,31 @@ async function start(env: Record<string, string> = {}, failure?: Error) {
 }
 
 describe('a service', () => {
+  it('lets nobody in before it is ready for the first time', async () => {
+    const host = new FakeHost();
+    let asked = 0;
+    const service = {
+      app: ((_, response) => response.end(`${asked}`)) as App,
+      ready: async () => {
+        asked++;
+        if (asked < 4) throw new Error('not yet');
+      },
+      close: async () => undefined,
+    };
+    const { port } = await runService({ name: 'test', build: () => service }, host);
+    expect(await ask(port, '/any')).toMatchObject({ status: 200, body: '4' });
+  });
+
+  it.each([
+    ['is not ready', () => Promise.reject(new Error('never'))],
+    ['does not say whether it is', () => new Promise<never>(() => undefined)],
+  ])('listens after a while all the same when it %s', async (_, ready) => {
+    const host = new FakeHost({ START_WAIT_MS: '50' });
+    const service = { app: ((_, response) => response.end('as it can')) as App, ready, close: async () => undefined };
+    const { port } = await runService({ name: 'test', build: () => service }, host);
+    expect(await ask(port, '/any')).toMatchObject({ status: 200, body: 'as it can' });
+  });
+
   it('serves its own paths beside the service’s', async () => {
     const { port } = await start();
     expect(await ask(port, '/livez')).toMatchObject({ status: 200 });

@@ -6,7 +6,7 @@
 
 import type { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Clock, systemClock } from './clock.ts';
 import { type Env, readConfig } from './config.ts';
 import { createLog, type Logger } from './log.ts';
@@ -42,6 +42,8 @@ export interface ProcessHost extends Pick<EventEmitter, 'on'> {
 const schema = z.object({
   HOST: z.string().default('0.0.0.0'),
   PORT: z.coerce.number().int().min(0).max(65_535),
+  /** How long a start waits to be ready before it listens all the same, and answers as it can. */
+  START_WAIT_MS: z.coerce.number().int().min(0).default(3000),
   /** How long requests in flight may take after SIGTERM. */
   DRAIN_TIMEOUT_MS: z.coerce.number().int().min(0).default(10_000),
   /** How long new connections are still accepted after SIGTERM, for load balancers that have not seen /readyz yet. */
@@ -54,7 +56,11 @@ const readyTimeoutMs = 1_000;
 /** Longer than what clients and load balancers keep an idle connection, so that they close it first. */
 const keepAliveTimeoutMs = 75_000;
 
-/** Builds the service, listens on HOST:PORT and stays until a signal. Resolves with the port once it listens. */
+/**
+ * Builds the service, listens on HOST:PORT and stays until a signal. Resolves with the port once it listens. Nobody is
+ * let in before the service is ready for the first time, unless that takes longer than START_WAIT_MS: what it depends on
+ * may be away for good, and then its own answer for that case is better than none.
+ */
 export async function runService(
   definition: ServiceDefinition,
   host: ProcessHost = process,
@@ -67,6 +73,7 @@ export async function runService(
     const metrics = createMetrics(definition.name);
     const service = await definition.build(log, metrics);
     const front = await createFront(service, metrics, clock, log);
+    await untilReady(service, config.START_WAIT_MS, clock);
     const port = await listen(front.server, config);
     drainOnSignal(host, log, () => drain(front, service, config, clock, log));
     log.info({ host: config.HOST, port }, 'listening');
@@ -75,6 +82,16 @@ export async function runService(
     log.fatal({ err: error }, 'start failed');
     host.exit(1);
     throw error;
+  }
+}
+
+const readyPollMs = 20;
+
+async function untilReady(service: Service, waitMs: number, clock: Clock): Promise<void> {
+  const endMs = clock.monotonicMs() + waitMs;
+  while (clock.monotonicMs() < endMs) {
+    if (await within(service.ready(), endMs - clock.monotonicMs()).catch(() => false)) return;
+    await clock.sleep(readyPollMs);
   }
 }
 

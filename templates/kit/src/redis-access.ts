@@ -1,6 +1,6 @@
 /** How a client names itself to the store's servers, and how it knows that they are the right ones. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Env, readConfig } from './config.ts';
 
 export interface RedisAccess {

@@ -1,21 +1,25 @@
 /** One connection to one Redis server: commands go out once, in order, and each ends in exactly one answer. */
 
-import { Redis, ReplyError } from 'ioredis';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Clock } from './clock.ts';
 import type { RedisAccess } from './redis-access.ts';
+import { type Argument, CommandWriter, MalformedReplyError, ReplyError, ReplyReader } from './resp.ts';
 
-export type Argument = string | Buffer | number;
+export type { Argument } from './resp.ts';
 
 export interface Command {
   readonly name: string;
   readonly args: readonly Argument[];
-  /** Bulk replies as bytes, not as text. */
+  /** Values and words as bytes, not as text. */
   readonly asBuffer?: boolean;
 }
 
 /** How a command ended. `unsent` certainly did not run; of `lost` nobody knows. */
-export type Answer =
-  | { readonly kind: 'reply'; readonly value: unknown }
+export type Answer = { readonly kind: 'reply'; readonly value: unknown } | Unanswered;
+
+/** How a command ended that has no value. */
+export type Unanswered =
   | { readonly kind: 'error'; readonly error: Error }
   | { readonly kind: 'unsent'; readonly reason: string }
   | { readonly kind: 'lost'; readonly reason: string };
@@ -26,10 +30,15 @@ export function splitAddress(address: string): { host: string; port: number } {
   return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) };
 }
 
+/** A command whose answer has not come, in the order of the answers. */
 interface Waiting {
+  readonly asBuffer: boolean;
+  readonly sentMs: number;
   readonly deadlineMs: number;
-  readonly timeoutMs: number;
-  readonly resolve: (answer: Answer) => void;
+  readonly reply: (value: unknown) => void;
+  /** Undefined when nobody waits any more. */
+  otherwise: ((answer: Unanswered) => void) | undefined;
+  next: Waiting | undefined;
 }
 
 /** The server, or the client, will have nothing to do with the other until somebody changes its configuration. */
@@ -51,28 +60,46 @@ function refusalOf(address: string, { user, tls }: RedisAccess, error: unknown):
   return undefined;
 }
 
+function socketTo(address: string, { tls }: RedisAccess): Socket {
+  const to = { ...splitAddress(address), noDelay: true, keepAlive: true };
+  return tls ? connectTls({ ...to, ca: tls.ca, servername: tls.serverName }) : connect(to);
+}
+
 export class RedisConnection {
   readonly address: string;
-  /** Of the server process at the other end; a restart of it ends the connection, so it never changes. */
-  readonly runId: string;
-  readonly #redis: Redis;
+  readonly #socket: Socket;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
+  readonly #writer = new CommandWriter();
+  readonly #reader = new ReplyReader();
+  #runId = '';
+  #usable = true;
+  #failure: Error | undefined;
+  /** Commands in the order of their answers. */
+  #first: Waiting | undefined;
+  #last: Waiting | undefined;
   #pending = 0;
-  /** Commands whose time is not up, and the one timer that watches over them. */
-  readonly #waiting = new Set<Waiting>();
+  /** The first command that was not written yet. */
+  #unwritten: Waiting | undefined;
+  /** The one timer that watches over all of them. */
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
   /** When the last answer came, or the first command since then went out. */
   #heardAtMs = 0;
-  #corked = false;
 
-  private constructor(address: string, runId: string, redis: Redis, timeoutMs: number, clock: Clock) {
+  private constructor(address: string, socket: Socket, timeoutMs: number, clock: Clock) {
     this.address = address;
-    this.runId = runId;
-    this.#redis = redis;
+    this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
+    socket.on('data', (chunk) => this.#read(chunk));
+    socket.on('error', (error) => {
+      this.#failure ??= error;
+    });
+    socket.on('end', () => {
+      this.#usable = false;
+    });
+    socket.on('close', () => this.#closed());
   }
 
   /**
@@ -85,45 +112,48 @@ export class RedisConnection {
     clock: Clock,
     access: RedisAccess = {},
   ): Promise<RedisConnection> {
-    const { user, tls } = access;
-    const redis = new Redis({
-      ...splitAddress(address),
-      ...(tls ? { tls: { ca: tls.ca, servername: tls.serverName } } : {}),
-      lazyConnect: true,
-      connectTimeout: timeoutMs,
-      protocol: 2,
-      disableClientInfo: true,
-      enableReadyCheck: false,
-      // What is sent must be known to be sent: no queue, no resending, no reconnecting behind our back.
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-    });
-    // Failures arrive through the commands' promises; an `error` event without a listener would be printed.
-    let failure: Error | undefined;
-    redis.on('error', (error) => {
-      failure = error;
-    });
-    const timer = setTimeout(() => redis.disconnect(), timeoutMs);
+    const connection = new RedisConnection(address, socketTo(address, access), timeoutMs, clock);
+    const tooLate = new Error(`not connected within ${timeoutMs} ms`);
+    const timer = setTimeout(() => connection.#socket.destroy(tooLate), timeoutMs);
     try {
-      await redis.connect();
-      // Not left to the driver, which would go on as nobody after a refusal.
-      if (user !== undefined) await redis.call('AUTH', user.name, user.password);
-      const info = String(await redis.call('INFO', 'server'));
-      const runId = /^run_id:(\w+)/m.exec(info)?.[1];
-      if (runId === undefined) throw new Error('INFO names no run_id');
-      return new RedisConnection(address, runId, redis, timeoutMs, clock);
+      await connection.#greet(access);
+      return connection;
     } catch (error) {
-      redis.disconnect();
-      throw refusalOf(address, access, failure ?? error) ?? error;
+      connection.close();
+      const cause = connection.#failure ?? error;
+      throw refusalOf(address, access, cause) ?? cause;
     } finally {
       clearTimeout(timer);
     }
   }
 
+  async #greet({ user, tls }: RedisAccess): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#socket.once(tls ? 'secureConnect' : 'connect', resolve);
+      this.#socket.once('close', () => reject(this.#failure ?? new Error('the connection was closed')));
+    });
+    // Both at once: without the first, the second is refused as well.
+    const named = user && this.#ask({ name: 'AUTH', args: [user.name, user.password] });
+    const info = this.#ask({ name: 'INFO', args: ['server'] });
+    await Promise.all([named, info]);
+    const runId = /^run_id:(\w+)/m.exec(String(await info))?.[1];
+    if (runId === undefined) throw new Error('INFO names no run_id');
+    this.#runId = runId;
+  }
+
+  async #ask(command: Command): Promise<unknown> {
+    const answer = await this.send(command, this.#timeoutMs);
+    if (answer.kind === 'reply') return answer.value;
+    throw answer.kind === 'error' ? answer.error : new Error(answer.reason);
+  }
+
+  /** Of the server process at the other end; a restart of it ends the connection, so it never changes. */
+  get runId(): string {
+    return this.#runId;
+  }
+
   get usable(): boolean {
-    return this.#redis.status === 'ready' && this.#redis.stream.writable;
+    return this.#usable;
   }
 
   /** How many commands wait for their answer. */
@@ -136,38 +166,96 @@ export class RedisConnection {
    * nothing at all was answered for the time-out it was opened with is closed then.
    */
   send(command: Command, timeoutMs: number): Promise<Answer> {
-    if (!this.usable) return Promise.resolve({ kind: 'unsent', reason: `${this.address}: the connection is closed` });
-    const nowMs = this.#clock.monotonicMs();
-    if (this.#pending++ === 0) this.#heardAtMs = nowMs;
-    this.#cork();
-    const args = command.args as (string | Buffer | number)[];
-    const reply = command.asBuffer ? this.#redis.callBuffer(command.name, args) : this.#redis.call(command.name, args);
     return new Promise((resolve) => {
-      const waiting = { deadlineMs: nowMs + timeoutMs, timeoutMs, resolve };
-      this.#waiting.add(waiting);
-      this.#watch(waiting.deadlineMs, nowMs);
-      reply.then(
-        (value) => this.#end(waiting, { kind: 'reply', value }),
-        (error: unknown) => this.#end(waiting, this.#failed(error)),
-      );
+      const reply = (value: unknown) => resolve({ kind: 'reply', value });
+      this.submit(command, this.#clock.monotonicMs(), timeoutMs, reply, resolve);
     });
   }
 
-  #end(waiting: Waiting, answer: Answer): void {
-    this.#pending--;
-    this.#heardAtMs = this.#clock.monotonicMs();
-    this.#waiting.delete(waiting);
-    waiting.resolve(answer);
+  /**
+   * The same without a promise: one of `reply` and `otherwise` is called once, maybe at once. `nowMs` is the clock's
+   * monotonic time.
+   */
+  submit(
+    command: Command,
+    nowMs: number,
+    timeoutMs: number,
+    reply: (value: unknown) => void,
+    otherwise: (answer: Unanswered) => void,
+  ): void {
+    if (!this.#usable) {
+      otherwise({ kind: 'unsent', reason: `${this.address}: the connection is closed` });
+      return;
+    }
+    this.#writer.add(command.name, command.args);
+    const deadlineMs = nowMs + timeoutMs;
+    const asBuffer = command.asBuffer === true;
+    const waiting: Waiting = { asBuffer, sentMs: nowMs, deadlineMs, reply, otherwise, next: undefined };
+    if (this.#last === undefined) this.#first = waiting;
+    else this.#last.next = waiting;
+    this.#last = waiting;
+    if (this.#pending++ === 0) this.#heardAtMs = nowMs;
+    if (this.#timer === undefined || this.#timerAtMs > deadlineMs) this.#watch(deadlineMs, nowMs);
+    if (this.#unwritten !== undefined) return;
+    this.#unwritten = waiting;
+    // After silence at once. Else after everything that this turn of the event loop still reads: all that it sends leaves in
+    // one write, and the server has something to do meanwhile.
+    if (this.#pending === 1) process.nextTick(() => this.#write());
+    else setImmediate(() => this.#write());
   }
 
-  #failed(error: unknown): Answer {
-    if (error instanceof ReplyError) return { kind: 'error', error: error as Error };
-    return { kind: 'lost', reason: `${this.address}: the connection was lost` };
+  #write(): void {
+    // What is not written when the connection ends stays known as such.
+    if (!this.#usable) return;
+    this.#unwritten = undefined;
+    const pieces = this.#writer.take();
+    if (pieces.length > 1) this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
+    if (pieces.length > 1) this.#socket.uncork();
+  }
+
+  #read(chunk: Buffer): void {
+    this.#reader.push(chunk);
+    const nowMs = this.#clock.monotonicMs();
+    try {
+      for (let waiting = this.#first; waiting !== undefined; waiting = this.#first) {
+        const value = this.#reader.next(waiting.asBuffer);
+        if (value === undefined) return;
+        this.#heardAtMs = nowMs;
+        this.#shift(waiting);
+        if (waiting.otherwise === undefined) continue;
+        if (value instanceof ReplyError) waiting.otherwise({ kind: 'error', error: value });
+        else waiting.reply(value);
+      }
+      if (this.#reader.hasMore) throw new MalformedReplyError('an answer that nobody asked for');
+    } catch (error) {
+      if (!(error instanceof MalformedReplyError)) throw error;
+      // No answer can be told from the next any more.
+      this.close(error);
+    }
+  }
+
+  #shift(waiting: Waiting): void {
+    this.#first = waiting.next;
+    if (this.#first === undefined) this.#last = undefined;
+    this.#pending--;
+  }
+
+  /** What was written is lost, and what was not is unsent. */
+  #closed(): void {
+    this.#usable = false;
+    clearTimeout(this.#timer);
+    const why = this.#failure === undefined ? '' : `: ${this.#failure.message}`;
+    let kind: 'lost' | 'unsent' = 'lost';
+    for (let waiting = this.#first; waiting !== undefined; waiting = this.#first) {
+      if (waiting === this.#unwritten) kind = 'unsent';
+      this.#shift(waiting);
+      waiting.otherwise?.({ kind, reason: `${this.address}: the connection was lost${why}` });
+    }
   }
 
   /** One timer for all, set to the first deadline of those that waited when it last ran out. */
   #watch(deadlineMs: number, nowMs: number): void {
-    if (this.#timer !== undefined && this.#timerAtMs <= deadlineMs) return;
     clearTimeout(this.#timer);
     this.#timerAtMs = deadlineMs;
     // After a stall of this process the answer may be waiting in the socket: read before giving up.
@@ -181,37 +269,25 @@ export class RedisConnection {
     const nowMs = this.#clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
     let gaveUp = false;
-    for (const waiting of this.#waiting) {
+    for (let waiting = this.#first; waiting !== undefined; waiting = waiting.next) {
+      const { otherwise, sentMs, deadlineMs } = waiting;
+      if (otherwise === undefined) continue;
       // A timer may run out a little before its time.
-      if (waiting.deadlineMs > nowMs + 1) {
-        nextMs = Math.min(nextMs, waiting.deadlineMs);
+      if (deadlineMs > nowMs + 1) {
+        nextMs = Math.min(nextMs, deadlineMs);
         continue;
       }
       gaveUp = true;
-      this.#waiting.delete(waiting);
-      waiting.resolve({
-        kind: 'lost',
-        reason: `${this.address}: no answer within ${Math.round(waiting.timeoutMs)} ms`,
-      });
+      waiting.otherwise = undefined;
+      otherwise({ kind: 'lost', reason: `${this.address}: no answer within ${Math.round(deadlineMs - sentMs)} ms` });
     }
     if (gaveUp && nowMs - this.#heardAtMs >= 0.9 * this.#timeoutMs) this.close();
-    if (nextMs < Number.POSITIVE_INFINITY) this.#watch(nextMs, nowMs);
+    if (nextMs < Number.POSITIVE_INFINITY && this.#usable) this.#watch(nextMs, nowMs);
   }
 
   /** Ends the connection; what is in flight is lost. */
-  close(): void {
-    this.#redis.disconnect();
-  }
-
-  /** Commands sent in one turn of the event loop leave in one write. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    const { stream } = this.#redis;
-    stream.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      stream.uncork();
-    });
+  close(reason?: Error): void {
+    this.#usable = false;
+    this.#socket.destroy(reason);
   }
 }

@@ -9,11 +9,11 @@
 
 import type { Clock } from './clock.ts';
 import type { RedisAccess } from './redis-access.ts';
-import { type Answer, type Command, RedisConnection } from './redis-connection.ts';
+import { type Answer, type Command, RedisConnection, type Unanswered } from './redis-connection.ts';
 
 export interface Attempt {
-  /** With the run_id of the server that the command is about to be sent to. */
-  command(runId: string): Command;
+  /** Or how it is made, with the run_id of the server that it is about to be sent to. */
+  readonly command: Command | ((runId: string) => Command);
   /** Send ASKING right before it: the slot is on its way to this server. */
   readonly asking: boolean;
   readonly waitReplicas: number;
@@ -62,14 +62,32 @@ export class RedisNode {
 
   /** Sends the command once, at most; `unsent` when no connection was there in time. */
   attempt(attempt: Attempt): Promise<AttemptAnswer> {
-    if (attempt.waitReplicas > 0) return this.#commit(attempt);
+    return attempt.waitReplicas > 0 ? this.#commit(attempt) : this.#attemptWhenOpen(attempt);
+  }
+
+  /**
+   * The same for what waits for no replica, without a promise where the connection is there: one of `reply` and `otherwise`
+   * is called once, maybe at once. `nowMs` and `deadlineMs` are on the clock's monotonic scale.
+   */
+  submit(
+    command: Attempt['command'],
+    nowMs: number,
+    deadlineMs: number,
+    reply: (value: unknown) => void,
+    otherwise: (answer: Unanswered) => void,
+  ): void {
     const connection = this.#plain.current;
-    if (connection === undefined) return this.#attemptWhenOpen(attempt);
-    return sendOne(connection, attempt, attempt.deadlineMs - this.#clock.monotonicMs());
+    if (connection !== undefined) {
+      connection.submit(commandFor(connection, command), nowMs, deadlineMs - nowMs, reply, otherwise);
+      return;
+    }
+    void this.#attemptWhenOpen({ command, asking: false, waitReplicas: 0, waitTimeoutMs: 0, deadlineMs }).then(
+      (answer) => (answer.kind === 'reply' ? reply(answer.value) : otherwise(answer)),
+    );
   }
 
   async #attemptWhenOpen(attempt: Attempt): Promise<AttemptAnswer> {
-    const connection = await this.#plain.connection(attempt.deadlineMs);
+    const connection = this.#plain.current ?? (await this.#plain.connection(attempt.deadlineMs));
     if (typeof connection === 'string') return { kind: 'unsent', reason: connection };
     return sendOne(connection, attempt, attempt.deadlineMs - this.#clock.monotonicMs());
   }
@@ -145,7 +163,11 @@ function sendOne(connection: RedisConnection, attempt: Attempt, timeoutMs: numbe
   if (timeoutMs <= 0) return Promise.resolve({ kind: 'unsent', reason: `${connection.address}: no time left` });
   // Both are written in one turn, so that nothing comes between them.
   if (attempt.asking) void connection.send({ name: 'ASKING', args: [] }, timeoutMs);
-  return connection.send(attempt.command(connection.runId), timeoutMs);
+  return connection.send(commandFor(connection, attempt.command), timeoutMs);
+}
+
+function commandFor(connection: RedisConnection, command: Attempt['command']): Command {
+  return typeof command === 'function' ? command(connection.runId) : command;
 }
 
 /** A connection that is opened when it is needed, and again when it was lost. */

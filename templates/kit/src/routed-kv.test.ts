@@ -30,9 +30,14 @@ function setUp(...answers: AttemptAnswer[]) {
     address: 'n:1',
     async attempt(attempt: Attempt) {
       clock.now += 1;
-      const { name, args } = attempt.command('run-id');
+      const { command } = attempt;
+      const { name, args } = typeof command === 'function' ? command('run-id') : command;
       sent.push({ words: [name, ...args], asking: attempt.asking, atMs: clock.now });
       return answers[Math.min(sent.length, answers.length) - 1] as AttemptAnswer;
+    },
+    submit(command, _nowMs, deadlineMs, reply, otherwise) {
+      const attempt = { command, asking: false, waitReplicas: 0, waitTimeoutMs: 0, deadlineMs };
+      void this.attempt(attempt).then((answer) => (answer.kind === 'reply' ? reply(answer.value) : otherwise(answer)));
     },
   };
   let silences = 0;

@@ -19,7 +19,7 @@ import type { Attempt, AttemptAnswer, RedisNode } from './redis-node.ts';
 
 /** Where a command goes next. `asking` for a slot that is on its way to that node. */
 export interface Target {
-  readonly node: Pick<RedisNode, 'address' | 'attempt'>;
+  readonly node: Pick<RedisNode, 'address' | 'attempt' | 'submit'>;
   readonly asking: boolean;
 }
 
@@ -60,15 +60,21 @@ interface Tried {
   readonly answer: AttemptAnswer;
 }
 
-interface Operation {
+/** What is asked of the owner of `key`. */
+interface Asked {
+  /** In metrics. */
   readonly name: string;
   readonly key: string;
   /** Sent again even when it may have run. */
   readonly readOnly: boolean;
-  readonly wait: WaitOptions;
-  command(runId: string): Command;
+  readonly command: Attempt['command'];
   /** Whether the error said that the command did not run, and the next one of `command` mends it. */
   mends?(error: Error): boolean;
+}
+
+interface Operation extends Asked, Attempt {
+  /** On the clock's monotonic scale. */
+  readonly startMs: number;
 }
 
 /** Redirects followed in a row before a pause: each is one round trip, and a map at odds with itself could loop. */
@@ -96,49 +102,42 @@ export class RoutedKv implements KvClient {
 
   get(key: string): Promise<string | null> {
     const command = { name: 'GET', args: [key] };
-    const operation = { name: 'get', key, readOnly: true, wait: noWait, command: () => command };
-    return this.#do(operation) as Promise<string | null>;
+    return this.#do({ name: 'get', key, readOnly: true, command }) as Promise<string | null>;
   }
 
   getBuffer(key: string): Promise<Buffer | null> {
     const command = { name: 'GET', args: [key], asBuffer: true };
-    const operation = { name: 'get', key, readOnly: true, wait: noWait, command: () => command };
-    return this.#do(operation) as Promise<Buffer | null>;
+    return this.#do({ name: 'get', key, readOnly: true, command }) as Promise<Buffer | null>;
   }
 
-  async set(key: string, value: string | Buffer, options: SetOptions = {}): Promise<void> {
+  async set(key: string, value: string | Buffer, options: SetOptions = noWait): Promise<void> {
     const ttl = options.ttlMs === undefined ? [] : ['PX', options.ttlMs];
     const command = { name: 'SET', args: [key, value, ...ttl] };
-    await this.#do({ name: 'set', key, readOnly: false, wait: options, command: () => command });
+    await this.#do({ name: 'set', key, readOnly: false, command }, options);
   }
 
-  async delete(key: string, options: WaitOptions = {}): Promise<boolean> {
+  async delete(key: string, options: WaitOptions = noWait): Promise<boolean> {
     const command = { name: 'DEL', args: [key] };
-    return (await this.#do({ name: 'delete', key, readOnly: false, wait: options, command: () => command })) === 1;
+    return (await this.#do({ name: 'delete', key, readOnly: false, command }, options)) === 1;
   }
 
-  async run(
+  run(
     script: Script,
     key: string,
     args: readonly (string | number)[],
-    options: WaitOptions = {},
+    options: WaitOptions = noWait,
   ): Promise<unknown> {
     let byText = false;
-    return this.#do({
-      name: 'run',
-      key,
-      readOnly: false,
-      wait: options,
-      command: (runId) =>
-        byText
-          ? { name: 'EVAL', args: [script.lua, 1, key, runId, ...args] }
-          : { name: 'EVALSHA', args: [script.sha1, 1, key, runId, ...args] },
-      mends: (error) => {
-        const unknown = !byText && codeOf(error) === 'NOSCRIPT';
-        byText ||= unknown;
-        return unknown;
-      },
-    });
+    const command = (runId: string): Command =>
+      byText
+        ? { name: 'EVAL', args: [script.lua, 1, key, runId, ...args] }
+        : { name: 'EVALSHA', args: [script.sha1, 1, key, runId, ...args] };
+    const mends = (error: Error) => {
+      const unknown = !byText && codeOf(error) === 'NOSCRIPT';
+      byText ||= unknown;
+      return unknown;
+    };
+    return this.#do({ name: 'run', key, readOnly: false, command, mends }, options);
   }
 
   /**
@@ -146,31 +145,40 @@ export class RoutedKv implements KvClient {
    * even when it may have run.
    */
   command(key: string, command: Command, readOnly: boolean): Promise<unknown> {
-    return this.#do({ name: 'command', key, readOnly, wait: {}, command: () => command });
+    return this.#do({ name: 'command', key, readOnly, command });
   }
 
   async close(): Promise<void> {
     this.#router.close();
   }
 
-  /** Nearly every command is done with its owner's first answer; what is not goes the long way. */
-  #do(operation: Operation): Promise<unknown> {
+  /**
+   * Nearly every command that waits for no replica is done with its owner's first answer, and costs a promise and what the
+   * connection remembers of it; what is not goes the long way.
+   */
+  #do(asked: Asked, wait: WaitOptions = noWait): Promise<unknown> {
     const startMs = this.#clock.monotonicMs();
-    const attempt = attemptOf(operation, startMs + this.#timeoutMs);
-    const target = this.#router.owner(operation.key);
-    const first =
-      target === undefined || target.asking
-        ? this.#route(operation, attempt, undefined)
-        : target.node.attempt(attempt).then((answer) => {
-            if (answer.kind === 'reply' && attempt.waitReplicas === 0) return answer.value;
-            return this.#route(operation, attempt, { target, answer });
-          });
-    return this.#meters === undefined ? first : this.#timed(operation.name, startMs, first);
+    const target = this.#router.owner(asked.key);
+    if (wait.waitReplicas || target === undefined || target.asking) return this.#doRouted(asked, wait, startMs);
+    return new Promise((resolve) => {
+      const reply = this.#meters === undefined ? resolve : this.#observed(asked.name, startMs, resolve);
+      target.node.submit(asked.command, startMs, startMs + this.#timeoutMs, reply, (answer) =>
+        resolve(this.#doRouted(asked, noWait, startMs, { target, answer })),
+      );
+    });
   }
 
-  async #timed(name: string, startMs: number, done: Promise<unknown>): Promise<unknown> {
+  #observed(name: string, startMs: number, resolve: (value: unknown) => void): (value: unknown) => void {
+    return (value) => {
+      this.#meters?.observe(name, 'ok', this.#clock.monotonicMs() - startMs);
+      resolve(value);
+    };
+  }
+
+  async #doRouted(asked: Asked, wait: WaitOptions, startMs: number, tried?: Tried): Promise<unknown> {
+    const { name } = asked;
     try {
-      const value = await done;
+      const value = await this.#route(this.#operation(asked, wait, startMs), tried);
       this.#meters?.observe(name, 'ok', this.#clock.monotonicMs() - startMs);
       return value;
     } catch (error) {
@@ -179,9 +187,18 @@ export class RoutedKv implements KvClient {
     }
   }
 
+  #operation(asked: Asked, { waitReplicas = 0, waitTimeoutMs = 0 }: WaitOptions, startMs: number): Operation {
+    if (waitReplicas > 0 && !(waitTimeoutMs >= 1)) {
+      // WAIT takes 0 for "for ever", which would hold up everything behind it.
+      throw new TypeError('waitReplicas needs a waitTimeoutMs of 1 ms or more');
+    }
+    const wait = { waitReplicas, waitTimeoutMs: Math.ceil(waitTimeoutMs) };
+    return { ...asked, asking: false, ...wait, startMs, deadlineMs: startMs + this.#timeoutMs };
+  }
+
   /** Sends the command to one target after the other until one settles it, or the time is up; `tried` is what was sent before. */
-  async #route(operation: Operation, attempt: Attempt, tried: Tried | undefined): Promise<unknown> {
-    const { deadlineMs } = attempt;
+  async #route(operation: Operation, tried?: Tried): Promise<unknown> {
+    const { deadlineMs } = operation;
     let before = tried;
     // Before the first map is read there is nothing to try.
     if (before === undefined && this.#router.owner(operation.key) === undefined) await this.#router.onSilence();
@@ -193,8 +210,8 @@ export class RoutedKv implements KvClient {
       if (target === undefined) {
         void this.#router.onSilence();
       } else {
-        const answer: AttemptAnswer =
-          before?.answer ?? (await target.node.attempt(target.asking ? { ...attempt, asking: true } : attempt));
+        const answer =
+          before?.answer ?? (await target.node.attempt(target.asking ? { ...operation, asking: true } : operation));
         before = undefined;
         const next = this.#next(operation, target, answer);
         if (next.kind === 'final') return settle(operation, answer);
@@ -231,25 +248,10 @@ export class RoutedKv implements KvClient {
   }
 }
 
-function attemptOf(operation: Operation, deadlineMs: number): Attempt {
-  const { waitReplicas = 0, waitTimeoutMs } = operation.wait;
-  if (waitReplicas > 0 && !(waitTimeoutMs !== undefined && waitTimeoutMs >= 1)) {
-    // WAIT takes 0 for "for ever", which would hold up everything behind it.
-    throw new TypeError('waitReplicas needs a waitTimeoutMs of 1 ms or more');
-  }
-  return {
-    command: (runId) => operation.command(runId),
-    asking: false,
-    waitReplicas,
-    waitTimeoutMs: Math.ceil(waitTimeoutMs ?? 0),
-    deadlineMs,
-  };
-}
-
 function settle(operation: Operation, answer: AttemptAnswer): unknown {
   if (answer.kind === 'error') throw answer.error;
   if (answer.kind !== 'reply') throw new KvUnavailableError(answer.reason, answer.kind === 'lost');
-  const wanted = operation.wait.waitReplicas ?? 0;
+  const wanted = operation.waitReplicas;
   if (wanted > 0 && (answer.acknowledged ?? 0) < wanted) {
     throw new UnreplicatedError(wanted, answer.acknowledged ?? 0);
   }

@@ -2,12 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type BenchOptions, runBench, settingsOf } from '../../../src/commands/bench.ts';
+import { runBench, settingsOf } from '../../../src/commands/bench.ts';
+import type { BenchOptions } from '../../../src/commands/bench-options.ts';
 import { pathsOf } from '../../../src/deploy/local/paths.ts';
 import { type RunState, writeState } from '../../../src/deploy/local/registry.ts';
 import { describeError } from '../../../src/errors.ts';
 import { formatPlan } from '../../../src/plan/file.ts';
 import type { Terminal } from '../../../src/terminal.ts';
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts';
 import { planScenario } from '../project/scenarios.ts';
 
 const options: BenchOptions = { project: '/nowhere', arrivals: 'poisson', smoke: false, json: false };
@@ -84,12 +86,22 @@ it('reads the shape of the load and the skew of the keys, and repeats them', () 
   ]);
   expect(given.skew).toEqual({ kind: 'hot', share: 0.3, keys: 10 });
   expect(given.replay).toContain(' --shape ramp:0.5..2 --skew hot:0.3/10');
-  const file = join(mkdtempSync(join(tmpdir(), 'dsp-shape-')), 'day.csv');
+  const file = join(temporaryFolder('shape'), 'day.csv');
   writeFileSync(file, '0,10\n60,40\n');
   expect(settingsOf({ ...options, shape: `file:${file}` }).shape).toMatchObject({ repeats: true });
   for (const wrong of [{ shape: 'wave' }, { shape: 'file:/nowhere' }, { skew: 'zipf' }]) {
     expect(() => settingsOf({ ...options, ...wrong })).toThrow(
       expect.objectContaining({ code: 'bench.load', exitCode: 2 }),
     );
+  }
+});
+
+it('goes past the services only where that says something', async () => {
+  expect(settingsOf({ ...options, via: 'redis' })).toMatchObject({ via: 'redis' });
+  expect(settingsOf({ ...options, via: 'redis' }).replay).toContain(' --via redis');
+  expect(settingsOf({ ...options, via: 'http' }).replay).not.toContain('--via');
+  for (const wrong of [{ findCapacity: true }, { calibrate: true }, { target: 'kubernetes' as const }]) {
+    const running = runBench({ ...options, ...wrong, via: 'redis' }, {} as Terminal);
+    await expect(running).rejects.toMatchObject({ code: 'bench.load', params: { flag: 'via' } });
   }
 });

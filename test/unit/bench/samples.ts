@@ -1,9 +1,9 @@
 /** Measurements as a run leaves them, for the tests of what is made of them. */
 
-import type { ChecksInput } from '../../../src/bench/checks.ts';
-import type { Cell } from '../../../src/bench/figures.ts';
-import { Hdr } from '../../../src/bench/hdr.ts';
+import { Hdr } from '../../../src/bench/generator/hdr.ts';
 import type { FaultRecord, Report } from '../../../src/bench/report.ts';
+import type { Cell } from '../../../src/bench/results/figures.ts';
+import type { ChecksInput } from '../../../src/bench/verdict/checks.ts';
 import { exactly, type Requirements } from '../../../src/requirements/requirements.ts';
 
 export const requirements: Requirements = {
@@ -77,6 +77,38 @@ export const invariant: Report['invariants'][number] = {
   violations: [],
   violationCount: 0,
   note: '',
+};
+
+export const hotShards: NonNullable<Report['shards']>[number] = {
+  part: 'store',
+  verdict: 'hot',
+  because: 'store-redis-0: the busiest of 2 shards had 90 % of the requests',
+  requests: 1000,
+  evenShare: 0.5,
+  plannedShare: 0.52,
+  hotShare: 0.65,
+  shards: [
+    { instance: 'store-redis-0', requests: 900, share: 0.9, cpuShare: 0.85, verdict: 'hot' },
+    { instance: 'store-redis-1', requests: 100, share: 0.1, cpuShare: null, verdict: 'even' },
+  ],
+  hottestKeys: [{ part: 'store', key: 'bench-0', shard: 'store-redis-0', requests: 800, share: 0.8 }],
+  hotKey: {
+    share: 0.8,
+    exponent: 2.6,
+    busiestLoad: 0.9,
+    usdPerMonth: null,
+    remedies: [
+      {
+        name: 'local cache',
+        how: 'each instance keeps the hottest key',
+        risk: 'reads may be older',
+        busiestLoad: 0.2,
+        usdPerMonth: 300,
+        addsUsdPerMonth: 0,
+      },
+    ],
+    rejected: [{ option: 'replica reads', reason: 'too old', bottleneck: 'consistency.level', numbers: { lagMs: 1 } }],
+  },
 };
 
 export function report(changes: Partial<Report> = {}): Report {

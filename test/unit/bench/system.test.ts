@@ -38,6 +38,7 @@ function benched(name: string, changes: Partial<BenchedPart> = {}, roles: readon
     invariants: { check: () => [], faultTargets } as Invariants,
     instances: [],
     scales: [],
+    via: 'http',
     workloadUrl: '',
     targets: [{ host: '127.0.0.1', port: 1 }],
     offeredLoad: { get: 1 },
@@ -127,7 +128,7 @@ describe('checkReachable', () => {
 describe('modules', () => {
   it('are found beside the code that asks, in its own language', () => {
     expect(patternModuleUrl('some-pattern', 'workload')).toMatch(/^file:.*\/templates\/some-pattern\/workload\.ts$/);
-    expect(benchModuleUrl('generator-worker').href).toMatch(/\/src\/bench\/generator-worker\.ts$/);
+    expect(benchModuleUrl('generator/generator-worker').href).toMatch(/\/src\/bench\/generator\/generator-worker\.ts$/);
   });
 });
 

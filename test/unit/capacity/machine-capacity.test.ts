@@ -20,6 +20,8 @@ const machine = (changes: Partial<MachineLoad> = {}): MachineLoad => ({
   consumers: [consumer('service'), consumer('engine', { plannedUs: 50_000 })],
   plannedPerSecond: 1000,
   p99Ms: 1000,
+  contention,
+  busyCurve: [],
   ...changes,
 });
 
@@ -48,6 +50,17 @@ describe('the capacity of a machine', () => {
       machine({ consumers: [...machine().consumers, consumer('idle', { plannedUs: 0, idleUs: 300_000 })] }),
     ];
     for (const each of lower) expect(capacityOf(each).perSecond).toBeLessThan(0.95 * base);
+  });
+
+  it('is ended where the p99 was seen to pass its bound, and by the model where it was not', () => {
+    const busyCurve = [
+      { busyShare: 0.5, p99Ms: 2 },
+      { busyShare: 0.7, p99Ms: 8 },
+      { busyShare: 0.8, p99Ms: 32 },
+    ];
+    const free = 2 / (1 + contention);
+    expect(capacityOf(machine({ busyCurve, p99Ms: 16 })).perSecond).toBeCloseTo((0.75 * free) / 150e-6, 0);
+    expect(capacityOf(machine({ busyCurve, p99Ms: 100 }))).toEqual(capacityOf(machine({ p99Ms: 100 })));
   });
 
   it('is the same factor of twice the rates with half the work each', () => {

@@ -57,6 +57,21 @@ describe('examine', () => {
     for (const check of checks) expect(check.ok).toBe(check.mend === null);
   });
 
+  it('asks for a C compiler where dsp.yaml has a loss of power, and only there', async () => {
+    const golden = parsePlan(readFileSync('test/golden/store-only/expected/plan.json', 'utf8'), 'plan.json');
+    const compilerOf = async (faults: readonly string[]) => {
+      const project = folder();
+      write(project, 'plan.json', formatPlan({ ...golden, requirements: { ...golden.requirements, faults } }));
+      const checks = await examine({ project, cwd: project, env: { PATH: project } });
+      return checks.find(({ id }) => id === 'c-compiler');
+    };
+    expect(await compilerOf(['kill:store.primary'])).toMatchObject({ ok: true, mend: null });
+    expect(await compilerOf(['kill:store.primary+power:store.primary,atMs=5'])).toMatchObject({
+      ok: false,
+      mend: expect.stringContaining('assumed'),
+    });
+  });
+
   it('names a missing engine and its remedy', async () => {
     const path = mkdtempSync(join(tmpdir(), 'dsp-empty-'));
     work.push(path);
@@ -87,6 +102,8 @@ describe('dsp doctor', () => {
         'disk',
         'memory',
         'open-files',
+        'c-compiler',
+        'libfaketime',
       ]),
     );
     expect(code).toBe(document.checks.every(({ ok }) => ok) ? 0 : 4);

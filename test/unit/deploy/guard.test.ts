@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import { guard } from '../../../src/deploy/local/guard.ts';
 import { connectionOwners, readProcess } from '../../../src/deploy/local/procfs.ts';
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts';
 
 const until = async (holds: () => boolean) => {
   for (let i = 0; i < 1000 && !holds(); i++) await systemClock.sleep(10);
@@ -33,7 +33,7 @@ describe('guard', () => {
   });
 
   it('does nothing once it is released', async () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'dsp-guard-')), 'late');
+    const file = join(temporaryFolder('guard'), 'late');
     guard('touch "$1"', [file])();
     await systemClock.sleep(300);
     expect(existsSync(file)).toBe(false);
@@ -42,7 +42,7 @@ describe('guard', () => {
 
 describe('connectionOwners', () => {
   it('finds the folder that the connecting process works in', async () => {
-    const dataDir = realpathSync(mkdtempSync(join(tmpdir(), 'dsp-owners-')));
+    const dataDir = temporaryFolder('owners');
     const cwd = join(dataDir, 'store-0');
     mkdirSync(cwd);
     const server = createServer().listen(0, '127.0.0.1');

@@ -12,7 +12,7 @@ const wanted: Wanted = {
     { id: 'store-0', set: 'store', digest: 's1' },
     { id: 'store-1', set: 'store', digest: 's1' },
   ],
-  jobs: [{ id: 'converge', dependsOn: ['store'], digest: 'j1', drains: 'store' }],
+  jobs: [{ id: 'converge', dependsOn: ['store'], digest: 'j1', drains: 'store', dependantsWait: false }],
 };
 
 const running = (id: string, digest: string, state: 'ready' | 'unready' | 'dead' = 'ready', drained = false) => ({
@@ -79,7 +79,7 @@ describe('planSteps', () => {
   });
 
   it('runs a job again after a job that it depends on', () => {
-    const later = { id: 'seed', dependsOn: ['converge'], digest: 'j2', drains: null };
+    const later = { id: 'seed', dependsOn: ['converge'], digest: 'j2', drains: null, dependantsWait: false };
     const done = [...settled.jobs, { id: 'seed', digest: 'j2', done: true }];
     const more = { ...wanted, jobs: [...wanted.jobs, later] };
     expect(planSteps(more, { ...settled, jobs: done })).toEqual([]);
@@ -96,6 +96,37 @@ describe('planSteps', () => {
       { kind: 'restart', instance: 'store-1' },
       { kind: 'job', job: 'converge', leaving: [] },
       { kind: 'stop', instances: ['store-2'] },
+    ]);
+  });
+
+  it('starts who waits for a job while it runs, and counts nobody ready before it is done', () => {
+    const [converge] = wanted.jobs as readonly [Wanted['jobs'][number]];
+    const waiting = { ...wanted, jobs: [{ ...converge, dependantsWait: true }] };
+    expect(planSteps(waiting, { instances: [], jobs: [] })).toEqual([
+      { kind: 'start', instances: ['store-0', 'store-1'] },
+      { kind: 'launch', instances: ['api-0'] },
+      { kind: 'job', job: 'converge', leaving: [] },
+      { kind: 'await', instances: ['api-0'] },
+    ]);
+    expect(planSteps(waiting, replaced(running('store-0', 'old'), running('api-0', 'old')))).toEqual([
+      { kind: 'restart', instance: 'store-0' },
+      { kind: 'job', job: 'converge', leaving: [] },
+      { kind: 'restart', instance: 'api-0' },
+    ]);
+  });
+
+  it('starts nobody beside a job who depends on another one that comes after it', () => {
+    const [converge] = wanted.jobs as readonly [Wanted['jobs'][number]];
+    const jobs = [
+      { ...converge, dependantsWait: true },
+      { id: 'fill', dependsOn: ['store'], digest: 'f', drains: null, dependantsWait: false },
+    ];
+    const both = { ...wanted, jobs, sets: [{ id: 'api', dependsOn: ['converge', 'fill'] }, ...wanted.sets.slice(1)] };
+    expect(planSteps(both, { instances: [], jobs: [] }).map(({ kind }) => kind)).toEqual([
+      'start',
+      'job',
+      'job',
+      'start',
     ]);
   });
 
@@ -143,6 +174,7 @@ class Simulation {
       else if (step.kind === 'stop') this.#stop(step.instances, steps);
       else if (step.kind === 'restart') this.#start(step.instance);
       else if (step.kind === 'start') for (const id of step.instances) this.#start(id);
+      else if (step.kind === 'launch') for (const id of step.instances) this.#start(id, 'unready');
       else for (const id of step.instances) this.#set(id, { state: 'ready' });
     }
   }
@@ -154,12 +186,15 @@ class Simulation {
     this.touched.add(id);
   }
 
-  #start(id: string): void {
+  #start(id: string, state: 'ready' | 'unready' = 'ready'): void {
     const instance = this.#wanted.instances.find((one) => one.id === id);
     const set = id.replace(/-\d+$/, '');
     const node = this.#wanted.sets.find((one) => one.id === set);
-    for (const before of node?.dependsOn ?? []) this.#expectServing(before, id);
-    this.#set(id, { state: 'ready', drained: false, ...(instance ? { digest: instance.digest } : {}) });
+    for (const before of node?.dependsOn ?? []) {
+      const isWaitedFor = this.#wanted.jobs.some((job) => job.id === before && job.dependantsWait);
+      if (state === 'ready' || !isWaitedFor) this.#expectServing(before, id);
+    }
+    this.#set(id, { state, drained: false, ...(instance ? { digest: instance.digest } : {}) });
     this.changedAt.set(set, this.#now);
   }
 
@@ -208,6 +243,7 @@ function randomWanted(random: Random): Wanted {
       dependsOn: [set],
       digest: `j${random.integer(2)}`,
       drains: random.next() < 0.7 ? set : null,
+      dependantsWait: random.next() < 0.5,
     }));
   const sets = chosen.map((id, i) => {
     const earlier = chosen.slice(0, i).filter(() => random.next() < 0.5);

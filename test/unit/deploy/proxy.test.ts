@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
@@ -11,6 +10,7 @@ import { ProxyControl } from '../../../src/deploy/local/proxy/client.ts';
 import { tokenFile } from '../../../src/deploy/local/proxy/files.ts';
 import { ProxyServer } from '../../../src/deploy/local/proxy/server.ts';
 import { seededRandom } from '../../../src/random.ts';
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts';
 
 const host = '127.0.0.1';
 const closers: (() => void)[] = [];
@@ -41,7 +41,7 @@ async function world(owner: string | null = null) {
     closers.push(() => socket.destroy());
   });
   const [port, controlPort] = [await freePort(), await freePort()];
-  const folder = mkdtempSync(join(tmpdir(), 'dsp-proxy-'));
+  const folder = temporaryFolder('proxy');
   writeFileSync(join(folder, tokenFile), 'secret');
   const routes = [{ instance: 'store-0', set: 'store', listen: port, target: echo.port }];
   const ownersOf = (connections: readonly LocalConnection[]) => connections.map(() => owner);

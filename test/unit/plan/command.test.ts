@@ -81,6 +81,15 @@ describe('dsp plan', () => {
     expect(documents[0]).toMatchObject({ requirements: { latency: { p99Ms: 20 } } });
   });
 
+  it('names the remedies for a key that the requirements make hot, and none where no key is', async () => {
+    expect((await run({})).out).not.toContain('hot key');
+    const { out } = await run({ set: ['rate.keySkew=1.5', 'rate.readPerSecond=20000', 'cost.usdPerMonth=1e5'] });
+    expect(out).toMatch(/hot key: \d+(\.\d+)? % of the requests/);
+    expect(out).toMatch(/remedy: local cache, (adds|saves) \d+ USD a month/);
+    expect(out).toMatch(/no remedy: sharded-redis: replica reads/);
+    expect(out.split('\n').every((line) => line.length <= 80)).toBe(true);
+  });
+
   it('exits 3 when there is no plan, and says what to relax', async () => {
     const { code, notes, documents } = await run({ json: true, set: ['cost.usdPerMonth=10'] });
     expect(code).toBe(3);

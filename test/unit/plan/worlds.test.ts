@@ -4,7 +4,7 @@ import { explainPlan } from '../../../src/plan/explain.ts';
 import { formatPlan } from '../../../src/plan/file.ts';
 import { leastRegret, regretOf } from '../../../src/plan/least-regret.ts';
 import type { Plan } from '../../../src/plan/plan.ts';
-import { drawWorlds, worldCount } from '../../../src/plan/worlds.ts';
+import { drawWorlds, type Known, worldCount } from '../../../src/plan/worlds.ts';
 import { seededRandom } from '../../../src/random.ts';
 import { exactly, type Interval, type Requirements } from '../../../src/requirements/requirements.ts';
 import { catalogue } from '../../../templates/index.ts';
@@ -28,15 +28,20 @@ const plan = (asked: Requirements, options = {}) => {
 
 const worldsOf = ({ decisions }: Plan) => decisions.find((decision) => decision.about === 'worlds')?.numbers;
 
+const priors = Object.assign({}, ...catalogue.map(({ serviceTimes }) => serviceTimes)) as Known['priors'];
+const known = (changes: Partial<Known> = {}): Known => ({ measured: {}, downtimes: {}, priors, ...changes });
+
 describe('worlds', () => {
   it('are one where everything is sure', () => {
-    expect(drawWorlds(requirements(), {})).toEqual([{ requirements: requirements(), measured: {}, count: worldCount }]);
+    expect(drawWorlds(requirements(), known())).toEqual([
+      { requirements: requirements(), measured: {}, downtimes: {}, count: worldCount },
+    ]);
   });
 
   it('are 512, the same each time, within their intervals, half of them below the middle', () => {
     const asked = unsure(1000, 3);
-    const drawn = drawWorlds(asked, {});
-    expect(drawWorlds(asked, {})).toEqual(drawn);
+    const drawn = drawWorlds(asked, known());
+    expect(drawWorlds(asked, known())).toEqual(drawn);
     expect(drawn.reduce((sum, { count }) => sum + count, 0)).toBe(worldCount);
     const reads = drawn.flatMap(({ requirements: { rate }, count }) => Array(count).fill(rate.readPerSecond));
     for (const { low, high } of reads) {
@@ -49,7 +54,7 @@ describe('worlds', () => {
 
   it('draw measured times within their interval, and each quantity by itself', () => {
     const time = { meanUs: 100, lowUs: 80, highUs: 120, scv: 1, source: 'measured' as const, citation: '' };
-    const drawn = drawWorlds(unsure(1000, 3), { 'kv.api': time });
+    const drawn = drawWorlds(unsure(1000, 3), known({ measured: { 'kv.api': time } }));
     const times = drawn.map(({ measured }) => measured['kv.api']?.meanUs ?? 0);
     expect(Math.min(...times)).toBeLessThan(82);
     expect(Math.max(...times)).toBeGreaterThan(118);
@@ -61,8 +66,33 @@ describe('worlds', () => {
     expect(Math.abs(covariance / deviation(times, a) / deviation(rates, b))).toBeLessThan(0.15);
   });
 
+  it('draw times that nobody measured, by how much is known of them, and leave out those that were', () => {
+    const time = { meanUs: 100, scv: 1, source: 'measured' as const, citation: '' };
+    const drawn = drawWorlds(unsure(1000, 3), known({ measured: { 'kv.api': time } }));
+    const ratios = (name: string) =>
+      drawn.map(({ measured }) => (measured[name]?.meanUs ?? 0) / (priors[name]?.meanUs ?? 1)).sort((a, b) => a - b);
+    expect(priors['redis.read']?.source).toBe('published');
+    expect(ratios('redis.read').at(-1)).toBeCloseTo(1.5, 1);
+    expect(ratios('redis.read')[0]).toBeCloseTo(1 / 1.5, 1);
+    expect(priors['limiter.check']?.source).toBe('prior');
+    expect(ratios('limiter.check').at(-1)).toBeGreaterThan(1.9);
+    expect(ratios('limiter.check')[0]).toBeLessThan(0.53);
+    // Half above and half below what the priors say.
+    expect(ratios('limiter.check')[worldCount / 2]).toBeCloseTo(1, 1);
+    expect(drawn.every(({ measured }) => measured['kv.api']?.meanUs === 100)).toBe(true);
+  });
+
+  it('draw measured downtimes within their interval', () => {
+    const downtime = { meanMs: 8000, lowMs: 6000, highMs: 9000, samples: 5, plannedMs: 10_000, citation: '' };
+    const drawn = drawWorlds(requirements(), known({ downtimes: { 'kill:store.primary': downtime } }));
+    const drawnMs = drawn.map(({ downtimes }) => downtimes['kill:store.primary']?.meanMs ?? 0);
+    expect(Math.min(...drawnMs)).toBeGreaterThanOrEqual(6000);
+    expect(Math.max(...drawnMs)).toBeLessThanOrEqual(9000);
+    expect(Math.max(...drawnMs) - Math.min(...drawnMs)).toBeGreaterThan(2500);
+  });
+
   it('are more in every world when more is asked', () => {
-    const [few, many] = [drawWorlds(unsure(1000, 3), {}), drawWorlds(unsure(1500, 3), {})];
+    const [few, many] = [drawWorlds(unsure(1000, 3), known()), drawWorlds(unsure(1500, 3), known())];
     few.forEach(({ requirements: { rate } }, i) => {
       expect(many[i]?.requirements.rate.readPerSecond.mid).toBeGreaterThan(rate.readPerSecond.mid);
     });
@@ -151,6 +181,21 @@ describe.each([[['keep-hot-data']], [['limit-callers']], [['keep-hot-data', 'lim
     });
   },
 );
+
+it('leaves more open where service times are priors than where they were measured', () => {
+  const asked = unsure(20_000, 1.1, { needs: ['keep-hot-data'] });
+  const measured = Object.fromEntries(
+    Object.entries(priors).map(([name, time]) => [name, { ...time, source: 'measured' as const }]),
+  );
+  const open = (options: object) => {
+    const { leastUsd = 0, mostUsd = 0 } = worldsOf(plan(asked, options)) ?? {};
+    return mostUsd / leastUsd;
+  };
+  expect(open({})).toBeGreaterThan(1.05 * open({ measured }));
+  // What was chosen is planned with the times that the plan names, not with ones that a world drew.
+  const shown = plan(asked).parts[0]?.decisions.find(({ about }) => about === 'shards');
+  expect(shown?.source).toBe('prior');
+});
 
 it('plans a store for 10 million requests a second over all worlds', () => {
   const asked = unsure(4.5e6, 1.1, { needs: ['keep-hot-data'], loss: { rpoMs: 10_000 } });

@@ -16,11 +16,9 @@ it('the package holds every template', { timeout: 120_000 }, async () => {
   const [{ files }] = JSON.parse(listing.slice(listing.indexOf('['))) as [{ files: { path: string }[] }];
   const packed = new Set(files.map(({ path }) => path));
   const folders = ['stacks', ...readdirSync(join(packageRoot(), 'templates')).map((name) => `templates/${name}`)];
-  const sources = await Promise.all(
-    folders
-      .filter((folder) => !folder.endsWith('.ts'))
-      .map(async (folder) => (await readSources(folder)).map(({ path }) => `${folder}/${path}`)),
-  );
+  const sources = folders
+    .filter((folder) => !folder.endsWith('.ts'))
+    .map((folder) => readSources(folder).map(({ path }) => `${folder}/${path}`));
   const shell = readdirSync(join(packageRoot(), 'templates/project')).map((name) => `templates/project/${name}`);
   const wanted = [...new Set([...sources.flat(), ...shell])];
   expect(wanted.length).toBeGreaterThan(80);

@@ -37,7 +37,8 @@ export function linkPackages(root: string): void {
   const ours = join(packageRoot(), 'node_modules');
   const modules = join(root, 'node_modules');
   mkdirSync(join(modules, '@dsp'), { recursive: true });
-  for (const name of readdirSync(ours)) if (name !== '@dsp') symlinkSync(join(ours, name), join(modules, name));
+  const shared = readdirSync(ours).filter((name) => name !== '@dsp' && name !== '.cache');
+  for (const name of shared) symlinkSync(join(ours, name), join(modules, name));
   for (const name of readdirSync(join(ours, '@dsp'))) {
     const emitted = readlinkSync(join(ours, '@dsp', name)).replace(/^.*templates\//, '');
     const folder = emitted === 'kit' ? 'kit' : join('patterns', emitted);

@@ -71,7 +71,8 @@ describe('reachOfPhases', () => {
     [['kill:a.b', 'pause:a.b', 'restart:a.b', 'scale:a.b'], 'none'],
     [['kill:a.b', 'latency:a.b'], 'network'],
     [['disk-full:a.b'], 'network'],
-    [['reset:a.b', 'kill:a.b+clock:a.b'], 'clock'],
+    [['latency:a.b', 'kill:a.b+power:a.b'], 'power'],
+    [['power:a.b', 'kill:a.b+clock:a.b'], 'clock'],
   ])('%j needs %s', (phases, reach) => {
     expect(reachOfPhases(phases)).toBe(reach);
   });

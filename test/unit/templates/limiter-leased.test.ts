@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryEntry } from '../../../src/checkers/history.ts';
-import type { CheckInput, InvariantResult } from '../../../src/checkers/invariant.ts';
+import type { CheckInput, FaultWindow, InvariantResult } from '../../../src/checkers/invariant.ts';
 import { seededRandom } from '../../../src/random.ts';
 import invariants from '../../../templates/rate-limiter/invariants.ts';
 import { ruling } from '../../../templates/rate-limiter/ruling.ts';
@@ -29,9 +29,13 @@ const patient: Leasing = { ...leasing, terms: { ...leasing.terms, leaseMs: 1000 
 const ebbAndFlow = (check: number): number => (check % 90 < 30 ? 2.5 : check % 90 === 30 ? 100 : 0.05);
 const rough: Leasing = { ...leasing, lostShare: 0.05, deathMs: 30 };
 
-function judge(history: readonly HistoryEntry[], leaseChunk = leasing.terms.chunk): readonly InvariantResult[] {
-  const sizing = { policy, instances: leasing.instances, leaseChunk };
-  const common = { part: 'limiter', options: {}, requirements: requirementsOf(), faults: [], probe: null };
+function judge(
+  history: readonly HistoryEntry[],
+  leaseChunk = leasing.terms.chunk,
+  { instances = leasing.instances, faults = [] as readonly FaultWindow[] } = {},
+): readonly InvariantResult[] {
+  const sizing = { policy, instances, leaseChunk };
+  const common = { part: 'limiter', options: {}, requirements: requirementsOf(), faults, probe: null };
   return invariants.check({ ...common, sizing, history } satisfies CheckInput);
 }
 
@@ -55,6 +59,31 @@ describe('instances that lease', () => {
 
   it('do use what they are allowed: without the slack they would be accused', () => {
     expect(violated(patient, 200, 0)).toBeGreaterThan(150);
+  });
+
+  it('are allowed what more of them lease while there are more, and no longer', () => {
+    const grownUntil = (healedMs: number): FaultWindow => ({
+      kind: 'scale',
+      instance: 'limiter',
+      set: '',
+      part: 'limiter',
+      startMs: 0,
+      healedMs,
+      hit: true,
+      sizing: { policy, instances: leasing.instances, leaseChunk: leasing.terms.chunk },
+    });
+    const { recoveryMs } = requirementsOf().availability;
+    const verdicts = (healedMs: number) =>
+      Array.from({ length: 200 }, (_, seed) => {
+        const history = ebbing(patient, seed);
+        return judge(history, undefined, { instances: 1, faults: [grownUntil(healedMs)] });
+      });
+    for (const [over, wrong] of verdicts(60_000)) {
+      expect(over?.verdict, over?.violations[0]).toBe('held');
+      expect(over?.note).toContain(`${2 * leasing.terms.chunk} more leased by instances that were added for a time`);
+      expect(wrong?.verdict, wrong?.violations[0]).toBe('held');
+    }
+    expect(verdicts(-recoveryMs - 1).filter(([over]) => over?.verdict === 'violated').length).toBeGreaterThan(50);
   });
 
   it('refuse nobody who is below the limit by more than what they hold, in five hundred schedules', () => {

@@ -4,7 +4,7 @@ import { catalogue } from '../../../templates/index.ts';
 import { chunkFor, leastChunk } from '../../../templates/rate-limiter/capacity.ts';
 import { chunkOf, leastChunk as leastLeased } from '../../../templates/rate-limiter/service/src/leases.ts';
 import type { LimiterSizing } from '../../../templates/rate-limiter/size.ts';
-import { requirements } from '../plan/requirements.ts';
+import { rates, requirements } from '../plan/requirements.ts';
 
 function limiterAt(allowedErrorPercent: number, limit = 1000) {
   const limits = { limit, periodMs: 60_000, hardCap: false, allowedErrorPercent, onStoreFailure: 'closed' };
@@ -16,6 +16,33 @@ function limiterAt(allowedErrorPercent: number, limit = 1000) {
   const excuse = limiter.rejected.find(({ option }) => /: (leased|exact)$/.test(option))!;
   return { limiter, sizing, chosen, excuse };
 }
+
+describe('the number of instances', () => {
+  const limiterOf = (minInstances: number, readPerSecond = 100) => {
+    const limits = { limit: 1000, periodMs: 60_000, hardCap: false, allowedErrorPercent: 20, onStoreFailure: 'closed' };
+    const options = { 'limit-callers': { ...limits, minInstances } };
+    const cost = { usdPerMonth: 100_000 };
+    const plan = assemblePlan(requirements({ options, cost, ...rates(readPerSecond, 0) }), catalogue);
+    if (isNoPlan(plan)) throw new Error('no plan');
+    const { sizing, decisions } = plan.parts.find(({ name }) => name === 'limiter')!;
+    return { sizing: sizing as unknown as LimiterSizing, why: decisions.find(({ about }) => about === 'instances')! };
+  };
+
+  it('is never below what was asked for, and says so; what they lease is shared by all', () => {
+    expect(limiterOf(2).sizing.instances).toBe(2);
+    expect(limiterOf(2).why.because).toMatch(/^one may be lost/);
+    const four = limiterOf(4);
+    expect(four.sizing.instances).toBe(4);
+    expect(four.sizing.leaseChunk).toBe(chunkFor(four.sizing.policy, 4));
+    expect(four.why.because).toBe('as many as were asked for at least');
+  });
+
+  it('is what the load needs where that is more', () => {
+    const needed = limiterOf(2, 50_000).sizing.instances;
+    expect(needed).toBeGreaterThan(4);
+    expect(limiterOf(4, 50_000).sizing.instances).toBe(needed);
+  });
+});
 
 describe('exact or leased', () => {
   it('is exact where no error is allowed, and says why not leased', () => {

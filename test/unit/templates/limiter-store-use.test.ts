@@ -16,5 +16,5 @@ it('is every command that a script calls by its name, and nothing that none ment
 });
 
 it('is on the keys that it names', () => {
-  expect(source('buckets')).toContain(`\`${storeUse.keyPrefixes[0]}{`);
+  expect(source('bucket-names')).toContain(`\`${storeUse.keyPrefixes[0]}{`);
 });

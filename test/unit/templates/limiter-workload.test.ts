@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkloadContext, WorkloadResponse } from '../../../src/bench/workload.ts';
+import type { WorkloadContext, WorkloadResponse } from '../../../src/bench/generator/workload.ts';
 import type { Bucket } from '../../../src/checkers/window-admission.ts';
 import { seededRandom } from '../../../src/random.ts';
 import { ruling } from '../../../templates/rate-limiter/ruling.ts';

@@ -84,7 +84,7 @@ describe('other mutants', () => {
   });
 
   it('values that are cut short', () => {
-    eachSeed({ ...rightStore, cutShare: 0.02 }, 100, (run) => {
+    eachSeed({ ...rightStore, cutShare: 0.05 }, 100, (run) => {
       expect(judge(run, none)['no-invented-values']?.verdict).toBe('violated');
     });
   });

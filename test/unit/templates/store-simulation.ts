@@ -3,7 +3,7 @@
  * the primary is killed, the replica takes over.
  */
 
-import type { WorkloadContext, WorkloadRequest, WorkloadResponse } from '../../../src/bench/workload.ts';
+import type { WorkloadContext, WorkloadRequest, WorkloadResponse } from '../../../src/bench/generator/workload.ts';
 import type { HistoryEntry, Phase } from '../../../src/checkers/history.ts';
 import type { FaultWindow } from '../../../src/checkers/invariant.ts';
 import type { Random } from '../../../src/random.ts';

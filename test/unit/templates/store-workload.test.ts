@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkloadContext, WorkloadRequest, WorkloadResponse } from '../../../src/bench/workload.ts';
+import type { WorkloadContext, WorkloadRequest, WorkloadResponse } from '../../../src/bench/generator/workload.ts';
 import { seededRandom } from '../../../src/random.ts';
 import { exactly } from '../../../src/requirements/requirements.ts';
 import { itemCount, itemText, maxItemKeys, parseItem } from '../../../templates/sharded-redis/items.ts';

@@ -20,6 +20,10 @@ export interface ProxyOptions {
   readonly random: Random;
 }
 
+/** Looking up who made connections takes milliseconds in which nothing passes: it may take no more than a fifth of the time. */
+const leastLookUpPauseMs = 5;
+const lookUpPauseFactor = 4;
+
 interface Listener {
   readonly route: Route;
   readonly server: Server;
@@ -30,6 +34,9 @@ export class ProxyServer {
   readonly #listeners = new Map<number, Listener>();
   readonly #links = new Set<Link>();
   readonly #active = new Set<Active>();
+  /** Accepted, and nothing passes yet. */
+  readonly #waiting = new Set<Link>();
+  #lookUpPauseMs = leastLookUpPauseMs;
   readonly #control: Server;
 
   constructor(options: ProxyOptions) {
@@ -70,20 +77,38 @@ export class ProxyServer {
   }
 
   #accept(client: Socket, route: Route): void {
-    const { host, clock, random, ownersOf } = this.#options;
+    const { host, clock, random } = this.#options;
     const link = new Link({
       client,
       route,
       host,
-      // Nobody asks whose an ordinary connection is, since looking takes longer than a proxy may.
-      source: this.#active.size === 0 ? null : (ownersOf([endsOf(client)])[0] ?? null),
+      source: null,
       setOf: (instance) => this.#setOf(instance),
       clock,
       random,
       onClosed: (closed) => this.#links.delete(closed),
     });
     this.#links.add(link);
-    link.apply([...this.#active], null);
+    // Nobody asks whose an ordinary connection is, since looking takes longer than a proxy may.
+    if (this.#active.size === 0) link.apply([], null);
+    else this.#lookUpSoon(link);
+  }
+
+  /** Connections that come during a disturbance wait until their makers are known: looked up together, and not too often. */
+  #lookUpSoon(link: Link): void {
+    this.#waiting.add(link);
+    if (this.#waiting.size > 1) return;
+    void this.#options.clock.sleep(this.#lookUpPauseMs).then(() => this.#lookUpWaiting());
+  }
+
+  #lookUpWaiting(): void {
+    const links = [...this.#waiting].filter((link) => this.#links.has(link));
+    this.#waiting.clear();
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    this.#lookUpSources(links);
+    this.#lookUpPauseMs = Math.max(leastLookUpPauseMs, lookUpPauseFactor * (clock.monotonicMs() - startMs));
+    for (const link of links) link.apply([...this.#active], null);
   }
 
   #setOf(instance: string): string | undefined {
@@ -128,7 +153,7 @@ export class ProxyServer {
   #disturb(disturbance: Disturbance): Active {
     const counters = { ...noCounters };
     const active: Active = { ...disturbance, counters, links: new Set() };
-    this.#lookUpSources();
+    this.#lookUpSources([...this.#links]);
     this.#active.add(active);
     for (const link of this.#links) link.apply([...this.#active], active);
     if (disturbance.rule.kind === 'reset') this.#resetEvery(active, disturbance.rule.everyMs);
@@ -158,8 +183,9 @@ export class ProxyServer {
     }
   }
 
-  #lookUpSources(): void {
-    const unknown = [...this.#links].filter(({ source }) => source === null);
+  #lookUpSources(links: readonly Link[]): void {
+    const unknown = links.filter(({ source }) => source === null);
+    if (unknown.length === 0) return;
     const owners = this.#options.ownersOf(unknown.map(({ client }) => endsOf(client)));
     unknown.forEach((link, i) => {
       link.source = owners[i] ?? null;

@@ -70,6 +70,18 @@ describe('batches', () => {
     expect(await Promise.all([...first, ...later])).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('take along what callers ask for when they have their answers', async () => {
+    const { calls, check } = harness();
+    const again = check(1).then(() => check(3));
+    await settle();
+    const behind = check(2);
+    calls[0]?.succeed();
+    await settle();
+    expect(calls.map(({ costs }) => costs)).toEqual([[1], [2, 3]]);
+    calls[1]?.succeed();
+    expect(await Promise.all([behind, again])).toEqual([2, 3]);
+  });
+
   it('start again after a pause', async () => {
     const { calls, check } = harness();
     for (const cost of [1, 2]) {

@@ -44,43 +44,50 @@ export interface Batcher {
   checkAll(charges: readonly Charge[]): Promise<Rulings | Failure>;
 }
 
-interface Waiting {
-  readonly charge: Charge;
-  readonly settle: (answer: Answer) => void;
+/** Charges that wait, and who is told of each: two lists, so that what the store is asked needs no copying. */
+interface Queue {
+  readonly charges: Charge[];
+  readonly settles: ((answer: Answer) => void)[];
 }
 
 export function createBatcher(options: BatcherOptions): Batcher {
   const { maxBatch, maxQueued } = options;
   const store = createBreaker(options);
   const overloaded: Failure = { failed: 'unavailable', error: new Error('too many checks wait for this bucket') };
-  let queue: Waiting[] = [];
+  let queue: Queue = { charges: [], settles: [] };
   let flushing = false;
 
+  function next(): Queue {
+    const batch = queue;
+    queue = { charges: batch.charges.splice(maxBatch), settles: batch.settles.splice(maxBatch) };
+    return batch;
+  }
+
   async function flush(): Promise<void> {
-    while (queue.length > 0) {
-      const batch = queue.length <= maxBatch ? queue : queue.slice(0, maxBatch);
-      queue = batch === queue ? [] : queue.slice(maxBatch);
-      const charges = batch.map(({ charge }) => charge);
-      const answer = await store.call(charges, false);
-      if (!isFailure(answer)) {
-        for (let at = 0; at < batch.length; at++) (batch[at] as Waiting).settle(answer.rulings[at] as Ruling);
-        continue;
-      }
-      for (const waiting of batch) waiting.settle(answer);
-      for (const waiting of queue) waiting.settle(answer);
-      queue = [];
+    const { charges, settles } = next();
+    const answer = await store.call(charges, false);
+    if (isFailure(answer)) {
+      const behind = queue.settles;
+      queue = { charges: [], settles: [] };
+      for (const settle of settles) settle(answer);
+      for (const settle of behind) settle(answer);
+    } else {
+      for (let at = 0; at < settles.length; at++) settles[at]?.(answer.rulings[at] as Ruling);
     }
-    flushing = false;
+    flushing = queue.settles.length > 0;
+    if (flushing) setImmediate(flush);
   }
 
   return {
     check(charge, settle) {
-      const refused = store.refusal() ?? (queue.length >= maxQueued ? overloaded : undefined);
+      const refused = store.refusal() ?? (queue.settles.length >= maxQueued ? overloaded : undefined);
       if (refused !== undefined) return settle(refused);
-      queue.push({ charge, settle });
+      queue.charges.push(charge);
+      queue.settles.push(settle);
       if (flushing) return;
       flushing = true;
-      // After the requests that this turn of the event loop still reads.
+      // After the requests that this turn of the event loop still reads, here as after a call: the more they are that share a
+      // call, the less each of them costs the store.
       setImmediate(flush);
     },
     async checkAll(charges) {

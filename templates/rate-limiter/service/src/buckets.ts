@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock } from '@dsp/kit/clock';
 import { type KvClient, KvUnavailableError, type WaitOptions } from '@dsp/kit/kv';
+import { bucketName, hash32 } from './bucket-names.ts';
 import type { Rate } from './gcra.ts';
 import type { Policy } from './policies.ts';
 import { checkScript, createScript, refundScript, sweepScript } from './script.ts';
@@ -80,8 +81,7 @@ export interface BucketsOptions {
 }
 
 export function createBuckets({ kv, count, wait, clock = systemClock }: BucketsOptions): Buckets {
-  // The hash tag keeps a bucket's name and slot apart from every other use of the store.
-  const names = Array.from({ length: count }, (_, index) => `rl:{b${index}}`);
+  const names = Array.from({ length: count }, (_, index) => bucketName(index));
   const nameOf = (index: number) => names[index] as string;
   const waiting: WaitOptions = wait.waitReplicas > 0 ? wait : {};
   /** When each bucket was last fenced, as far as is known. */
@@ -102,8 +102,8 @@ export function createBuckets({ kv, count, wait, clock = systemClock }: BucketsO
       const sentMs = clock.monotonicMs();
       const reply = await kv.run(checkScript, nameOf(index), [count, atomic ? 1 : 0, ...call.args], waiting);
       const { atUs, fenceUs, rulings } = decode(call, reply as readonly number[], charges);
-      // What a bucket that was just emptied admits is right whatever the time is.
-      if (fenceUs !== atUs && storeClock.isAhead(index, atUs, clock.monotonicMs())) {
+      if (storeClock.isAhead(index, atUs, fenceUs, clock.monotonicMs())) {
+        storeClock.empty(index, clock.monotonicMs());
         await fence(index);
         throw new KvUnavailableError(`the clock of the store of ${nameOf(index)} went forward`, true);
       }
@@ -130,8 +130,10 @@ export function createBuckets({ kv, count, wait, clock = systemClock }: BucketsO
 /** All charges to one field, so that the script sees each of them after the one before. */
 interface Entry {
   rate: Rate;
-  /** In order: a charge's position in the caller's order. */
-  readonly positions: number[];
+  /** Where its first charge is in the caller's order. */
+  readonly first: number;
+  /** Where further ones are, in order: of most fields there are none. */
+  further: number[] | undefined;
 }
 
 interface Call {
@@ -146,10 +148,11 @@ function encode(charges: readonly Charge[]): Call {
     const { field, policy } = charges[at] as Charge;
     const entry = byField.get(field);
     if (entry === undefined) {
-      byField.set(field, { rate: policy.rate, positions: [at] });
+      byField.set(field, { rate: policy.rate, first: at, further: undefined });
       continue;
     }
-    entry.positions.push(at);
+    if (entry.further === undefined) entry.further = [at];
+    else entry.further.push(at);
     entry.rate = policy.rate;
   }
   const byRate = new Map<Rate, Entry[]>();
@@ -158,11 +161,11 @@ function encode(charges: readonly Charge[]): Call {
     if (same === undefined) byRate.set(entry.rate, [entry]);
     else same.push(entry);
   }
-  const entries = byRate.size === 1 ? [...byField.values()] : [...byRate.values()].flat();
+  const entries = byRate.size === 1 ? ([...byRate.values()][0] as Entry[]) : [...byRate.values()].flat();
   const args: (string | number)[] = [byRate.size];
   for (const [rate, { length }] of byRate) args.push(rate.ticksPerUs, rate.unitTicks, rate.capacityTicks, length);
   pushSpecial(args, entries, charges);
-  for (const { positions } of entries) args.push((charges[positions[0] as number] as Charge).field);
+  for (const { first } of entries) args.push((charges[first] as Charge).field);
   return { args, entries };
 }
 
@@ -171,20 +174,22 @@ function pushSpecial(args: (string | number)[], entries: readonly Entry[], charg
   const countAt = args.push(0) - 1;
   let special = 0;
   for (let place = 0; place < entries.length; place++) {
-    const { positions } = entries[place] as Entry;
-    const first = charges[positions[0] as number] as Charge;
-    if (positions.length === 1 && first.cost === 1 && first.lease === undefined) continue;
+    const { first, further } = entries[place] as Entry;
+    const charge = charges[first] as Charge;
+    if (further === undefined && charge.cost === 1 && charge.lease === undefined) continue;
     special++;
     args.push(place + 1);
     const lengthAt = args.push(0) - 1;
-    for (const position of positions) {
-      const { cost, lease } = charges[position] as Charge;
-      if (lease === undefined) args.push(cost);
-      else args.push(-1 - cost, lease.want, lease.sharers);
-    }
+    pushAsked(args, charge);
+    if (further !== undefined) for (const position of further) pushAsked(args, charges[position] as Charge);
     args[lengthAt] = args.length - lengthAt - 1;
   }
   args[countAt] = special;
+}
+
+function pushAsked(args: (string | number)[], { cost, lease }: Charge): void {
+  if (lease === undefined) args.push(cost);
+  else args.push(-1 - cost, lease.want, lease.sharers);
 }
 
 interface Reply {
@@ -197,28 +202,21 @@ function decode({ entries }: Call, reply: readonly number[], charges: readonly C
   const [atUs, fenceUs] = reply;
   const rulings = new Array<Ruling>(charges.length);
   let next = 2;
-  for (const { rate, positions } of entries) {
-    for (const position of positions) {
-      const number = reply[next++] as number;
-      if (charges[position]?.lease !== undefined) {
-        const leased = { units: number, atUs: atUs as number };
-        rulings[position] = { allowed: number > 0, debtTicks: reply[next++] as number, rate, leased };
-      } else {
-        const allowed = number >= 0;
-        rulings[position] = { allowed, debtTicks: allowed ? number : -1 - number, rate };
-      }
+  const read = (position: number, rate: Rate) => {
+    const number = reply[next++] as number;
+    if (charges[position]?.lease !== undefined) {
+      const leased = { units: number, atUs: atUs as number };
+      rulings[position] = { allowed: number > 0, debtTicks: reply[next++] as number, rate, leased };
+    } else {
+      const allowed = number >= 0;
+      rulings[position] = { allowed, debtTicks: allowed ? number : -1 - number, rate };
     }
+  };
+  for (const { rate, first, further } of entries) {
+    read(first, rate);
+    if (further !== undefined) for (const position of further) read(position, rate);
   }
   if (atUs === undefined || fenceUs === undefined || reply.length !== next)
     throw new Error('the store answered something else than asked');
   return { atUs, fenceUs, rulings };
-}
-
-/** FNV-1a over UTF-16 code units, its bits then mixed (murmur3's finaliser), so that similar keys spread evenly. */
-export function hash32(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

@@ -84,10 +84,11 @@ class LeaseTable implements Leases {
   }
 
   find(policy: Policy | undefined, key: string): Leased | undefined {
-    return policy && this.#tables.get(policy)?.keys.get(key);
+    return policy === undefined || policy.allowedError === 0 ? undefined : this.#tables.get(policy)?.keys.get(key);
   }
 
   open({ policy, field }: Charge): Leased | undefined {
+    if (policy.allowedError === 0) return undefined;
     const { terms, keys } = this.#tableOf(policy);
     if (terms === null) return undefined;
     const key = field.slice(policy.name.length + 1);

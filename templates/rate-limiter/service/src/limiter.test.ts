@@ -1,6 +1,6 @@
 import { KvUnavailableError, UnreplicatedError } from '@dsp/kit/kv';
 import { afterEach, describe, expect, it } from 'vitest';
-import { hash32 } from './buckets.ts';
+import { hash32 } from './bucket-names.ts';
 import { CheckError, createLimiter, type Decision, type Limiter, type LimiterOptions } from './limiter.ts';
 import type { LimiterMetrics, Outcome } from './metrics.ts';
 import { fixedPolicies, parsePolicies } from './policies.ts';

@@ -105,7 +105,15 @@ export function createLimiter(options: LimiterOptions): Limiter {
   const background = ready.then(() => sweepForever(sweeper, stop.signal)).catch(() => undefined);
   void sweepLeases(leases, clock, leaseMs / 4, stop.signal);
   return {
-    check: async (policy, key, cost) => decide(policy, key, cost),
+    // Not an async function, which would put a promise of its own around the decision's.
+    check(policy, key, cost) {
+      try {
+        const decision = decide(policy, key, cost);
+        return decision instanceof Promise ? decision : Promise.resolve(decision);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
     decide,
     async checkMany(checks, { atomic = false } = {}) {
       const charges = chargesOf(policies.current(), checks, atomic);
@@ -142,8 +150,8 @@ function bucketBatcher(
     maxBatch,
     maxQueued,
     cooldownMs: options.cooldownMs ?? 100,
-    async call(charges, atomic) {
-      if (!made[index]) throw new Error('the bucket is not in the store yet');
+    call(charges, atomic) {
+      if (!made[index]) return Promise.reject(new Error('the bucket is not in the store yet'));
       return buckets.check(index, charges, atomic);
     },
     onCall(outcome) {

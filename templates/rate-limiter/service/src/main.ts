@@ -3,7 +3,7 @@
 import { readConfig } from '@dsp/kit/config';
 import { kvFromEnv } from '@dsp/kit/kv';
 import { type Logger, runService } from '@dsp/kit/lifecycle';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createLimiter } from './limiter.ts';
 import { createListener } from './listener.ts';
 import { type LimiterMetrics, limiterMetrics } from './metrics.ts';

@@ -2,7 +2,7 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { compileRate, maxRefillMs, type Quota, type Rate, refillMs } from './gcra.ts';
 
 /** What a check is answered when the store cannot be asked: refused, admitted, or by this instance's share of the limit. */

@@ -74,6 +74,26 @@ describe.skipIf(redisProgram === undefined)('the scripts (skipped without redis-
     expect((await watchful.check(0, [charge(hourly, 'k', 1)], false)).rulings[0]?.allowed).toBe(false);
   });
 
+  it('rules on for every limiter that shares a bucket whose clock went forward', async () => {
+    let behindMs = 0;
+    const clock = { nowMs: () => 0, monotonicMs: () => performance.now() - behindMs, sleep: async () => {} };
+    const wait = { waitReplicas: 0, waitTimeoutMs: 0 };
+    const limiters = Array.from({ length: 3 }, () => createBuckets({ kv, count: 1, wait, clock }));
+    await limiters[0]?.create(0, false);
+    for (const limiter of limiters) await limiter.check(0, [charge(hourly, 'k')], false);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    behindMs = 1200;
+    const refusals = async (limiter: Buckets) =>
+      limiter.check(0, [charge(hourly, 'k')], false).then(
+        () => 0,
+        () => 1,
+      );
+    // The first notices; whoever comes next finds the bucket empty, and nobody empties it again.
+    const counts: number[] = [];
+    for (const limiter of [...limiters, ...limiters, ...limiters]) counts.push(await refusals(limiter));
+    expect(counts).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
   it('decides as the model does', async () => {
     const quotas: Quota[] = [
       { limit: 3, periodMs: 10, burst: 4 },

@@ -85,7 +85,6 @@ async function fromOwners(
 ): Promise<unknown> {
   const answers = await Promise.all(
     partsOf(name, command, args).map((part) =>
-      // In capitals: the driver would turn the answers of some names that it knows into objects.
       kv.command(part.key.toString(), { name: name.toUpperCase(), args: part.args, asBuffer: true }, command.readOnly),
     ),
   );
@@ -93,7 +92,7 @@ async function fromOwners(
   return isWord(name, joined) ? new Status(joined.toString()) : joined;
 }
 
-/** The driver does not tell a word from a value: the commands that answer with words are known. */
+/** The kit's client does not tell a word from a value: the commands that answer with words are known. */
 function isWord(name: string, value: unknown): value is Buffer {
   if (!Buffer.isBuffer(value)) return false;
   if (name === 'type') return true;

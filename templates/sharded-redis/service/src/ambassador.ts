@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { readConfig } from '@dsp/kit/config';
 import { kvFromEnv } from '@dsp/kit/kv';
 import { runService } from '@dsp/kit/lifecycle';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createAmbassador, listen } from './ambassador-server.ts';
 
 const schema = z.object({

@@ -84,18 +84,13 @@ export class ClusterAdmin {
       case 'set-epoch':
         return this.#do(step.node, ['CLUSTER', 'SET-CONFIG-EPOCH', step.epoch]);
       case 'meet':
-        return this.#do(step.via, [
-          'CLUSTER',
-          'MEET',
-          ...(await this.#endpoint(step.node)),
-          ...this.#busPort(step.node),
-        ]);
+        return this.#meet(step.node, step.others);
       case 'promote':
         return this.#promote(step.node);
       case 'reset':
-        return this.#do(step.node, ['CLUSTER', 'RESET', 'SOFT']);
+        return this.#reset(step.node, 'SOFT');
       case 'expel':
-        return this.#do(step.node, ['CLUSTER', 'RESET', 'HARD']);
+        return this.#reset(step.node, 'HARD');
       case 'add-slots':
         return this.#do(step.node, ['CLUSTER', 'ADDSLOTSRANGE', ...toRanges(step.slots).flat()]);
       case 'replicate':
@@ -114,6 +109,15 @@ export class ClusterAdmin {
 
   close(): void {
     for (const connection of this.#connections.values()) connection.close();
+  }
+
+  async #meet(id: string, others: readonly string[]): Promise<void> {
+    const endpoints = await Promise.all(others.map((other) => this.#endpoint(other)));
+    const words = endpoints.map((endpoint, index) => [...endpoint, ...this.#busPort(others[index] as string)]);
+    await this.#all(
+      this.#address(id),
+      words.map((endpoint) => ['CLUSTER', 'MEET', ...endpoint]),
+    );
   }
 
   /**
@@ -145,6 +149,15 @@ export class ClusterAdmin {
       const to = [host as string, port as number, '', 0, commandTimeoutMs];
       await this.#do(from, ['MIGRATE', ...to, 'REPLACE', ...as, 'KEYS', ...keys]);
     }
+  }
+
+  /**
+   * A replica drops its copy from memory only. Without the flush, which its append-only file takes down, it would have
+   * the keys back after its next start, and claim their slots. A primary that still has keys refuses to be reset.
+   */
+  async #reset(id: string, how: 'SOFT' | 'HARD'): Promise<void> {
+    await this.#do(id, ['CLUSTER', 'RESET', how]);
+    await this.#do(id, ['FLUSHALL']);
   }
 
   async #promote(id: string): Promise<void> {

@@ -7,7 +7,7 @@ import { systemClock } from '@dsp/kit/clock';
 import { readConfig } from '@dsp/kit/config';
 import { createLog } from '@dsp/kit/log';
 import { redisAccessFromEnv } from '@dsp/kit/redis-access';
-import { z } from 'zod';
+import * as z from 'zod';
 import { findLeaving } from './leaving.ts';
 import { reconcile } from './reconcile.ts';
 

@@ -129,7 +129,7 @@ class Model {
         this.get(step.node).epoch = step.epoch;
         break;
       case 'meet':
-        this.#meet(this.get(step.via), this.get(step.node));
+        for (const other of step.others) this.#meet(this.get(step.node), this.get(other));
         break;
       case 'promote':
         this.failOver(this.get(this.get(step.node).primaryId ?? ''), this.get(step.node));
@@ -155,8 +155,8 @@ class Model {
     }
   }
 
-  #meet(via: ModelNode, node: ModelNode): void {
-    const all = new Set([via.id, node.id, ...via.knows, ...node.knows]);
+  #meet(node: ModelNode, other: ModelNode): void {
+    const all = new Set([node.id, other.id, ...node.knows, ...other.knows]);
     for (const id of all) {
       const knows = this.get(id).knows;
       for (const other of all) if (other !== id) knows.add(other);
@@ -251,6 +251,91 @@ describe('the steps to a wanted cluster', () => {
     expectShape(model, wanted);
     expect(nextSteps(model.view(wanted.ids), wanted)).toEqual([]);
     expect(model.slotsMoved).toBe(0);
+  });
+
+  it('introduce each pair of fresh nodes, and no pair again while somebody is being introduced', () => {
+    const model = new Model();
+    const wanted = wish(nodes(model, 0, 3), 0);
+    const meets = nextSteps(model.view(wanted.ids), wanted).filter(({ kind }) => kind === 'meet');
+    expect(meets).toEqual([
+      { kind: 'meet', node: 'n0', others: ['n1', 'n2'] },
+      { kind: 'meet', node: 'n1', others: ['n2'] },
+    ]);
+    const [first, ...rest] = model.view(wanted.ids) as [NodeState, ...NodeState[]];
+    const stranger = { ...first, id: 'provisional', inHandshake: true };
+    const busy = { ...first, others: new Map([[stranger.id, stranger]]) };
+    expect(nextSteps([busy, ...rest], wanted)).not.toContainEqual(expect.objectContaining({ node: 'n0' }));
+  });
+
+  it('introduce nodes that know each other again only when neither has a link to the other', () => {
+    const model = new Model();
+    const wanted = wish(nodes(model, 0, 3), 0);
+    converge(model, wanted);
+    const view = model.view(wanted.ids);
+    const cut = (node: NodeState, from: string): NodeState => ({
+      ...node,
+      others: new Map(
+        [...node.others].map(([id, other]) => [id, id === from ? { ...other, connected: false } : other]),
+      ),
+    });
+    const [a, b, c] = view as [NodeState, NodeState, NodeState];
+    expect(nextSteps([cut(a, 'n1'), b, c], wanted).map(({ kind }) => kind)).toEqual(['wait']);
+    expect(nextSteps([cut(a, 'n1'), cut(b, 'n0'), c], wanted)).toContainEqual({
+      kind: 'meet',
+      node: 'n0',
+      others: ['n1'],
+    });
+  });
+
+  it('let nodes tell what they became before the cluster serves, and leave a serving one to gossip', () => {
+    const model = new Model();
+    const wanted = wish(nodes(model, 0, 4), 1);
+    converge(model, wanted);
+    const replica = [...model.nodes.values()].find(({ role }) => role === 'replica') as ModelNode;
+    const stale = (ok: boolean) =>
+      model.view(wanted.ids).map((node): NodeState => {
+        const seen = node.others.get(replica.id);
+        const before = seen && { ...seen, role: 'primary' as const, primaryId: null };
+        return { ...node, ok, others: before ? new Map([...node.others, [replica.id, before]]) : node.others };
+      });
+    const unaware = wanted.ids.filter((id) => id !== replica.id);
+    const forming = nextSteps(stale(false), wanted);
+    expect(forming.slice(0, -1)).toEqual([{ kind: 'meet', node: replica.id, others: unaware }]);
+    expect(forming.at(-1)?.kind).toBe('wait');
+    expect(nextSteps(stale(true), wanted).map(({ kind }) => kind)).toEqual(['wait']);
+  });
+
+  it('move slots only to primaries that know whose they are and serve, and tell those who have none yet', () => {
+    const model = new Model();
+    converge(model, wish(nodes(model, 0, 3), 0));
+    const wanted = wish([...model.nodes.keys(), ...nodes(model, 3, 4)], 0);
+    for (const step of nextSteps(model.view(wanted.ids), wanted)) model.apply(step, { left: Number.MAX_SAFE_INTEGER });
+    const knowing = model.view(wanted.ids);
+    expect(nextSteps(knowing, wanted).map(({ kind }) => kind)).toContain('move-slots');
+    const change = (id: string, to: (node: NodeState) => NodeState) =>
+      knowing.map((node) => (node.id === id ? to(node) : node));
+    const slotless = (node: NodeState) => new Map([...node.others].map(([id, other]) => [id, { ...other, slots: [] }]));
+    expect(
+      nextSteps(
+        change('n3', (node) => ({ ...node, others: slotless(node) })),
+        wanted,
+      ),
+    ).toEqual([
+      { kind: 'meet', node: 'n0', others: ['n3'] },
+      { kind: 'meet', node: 'n1', others: ['n3'] },
+      { kind: 'meet', node: 'n2', others: ['n3'] },
+      expect.objectContaining({ kind: 'wait' }),
+    ]);
+    const told = nextSteps(
+      change('n0', (node) => ({ ...node, others: slotless(node) })),
+      wanted,
+    );
+    expect(told.map(({ kind }) => kind)).toEqual(['wait']);
+    const starting = nextSteps(
+      change('n3', (node) => ({ ...node, ok: false })),
+      wanted,
+    );
+    expect(starting.map(({ kind }) => kind)).toEqual(['wait']);
   });
 
   it('grow it by moving a new share of the slots, and no slot more', () => {

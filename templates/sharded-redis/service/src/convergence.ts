@@ -15,8 +15,8 @@ export type Step =
   | { readonly kind: 'wait'; readonly for: string }
   /** A fresh node's configuration epoch, so that fresh primaries need not settle equal ones between them. */
   | { readonly kind: 'set-epoch'; readonly node: string; readonly epoch: number }
-  /** `via` introduces `node` to the cluster. */
-  | { readonly kind: 'meet'; readonly via: string; readonly node: string }
+  /** `node` introduces itself to `others`. */
+  | { readonly kind: 'meet'; readonly node: string; readonly others: readonly string[] }
   /** A replica takes over from its primary, without loss. */
   | { readonly kind: 'promote'; readonly node: string }
   /** A replica drops its copy and forgets the cluster: it is an empty primary, to be introduced anew. */
@@ -55,19 +55,37 @@ export function nextSteps(nodes: readonly NodeState[], wanted: Wanted): readonly
 
 /** Every node is to know every other, and to have a link to it. */
 function introduce(survey: Survey): Step[] {
-  const all = [...survey.nodes, ...survey.byId.values()];
-  const anchor = all.find((node) => node.slots.length > 0) ?? (survey.nodes[0] as NodeState);
+  const reachable = [...survey.nodes, ...survey.byId.values()];
+  const anchor = reachable.find((node) => node.slots.length > 0) ?? (survey.nodes[0] as NodeState);
   refuseTwoClusters(survey, anchor);
-  const fresh = all.every((node) => node.slots.length === 0 && node.others.size === 0);
+  const fresh = reachable.every((node) => node.slots.length === 0 && node.others.size === 0);
   const epochs = survey.nodes.flatMap((node, index): Step[] =>
     fresh && node.configEpoch === 0 ? [{ kind: 'set-epoch', node: node.id, epoch: index + 1 }] : [],
   );
-  const meets = survey.nodes.flatMap((node): Step[] =>
-    node === anchor || areLinked(anchor, node) ? [] : [{ kind: 'meet', via: anchor.id, node: node.id }],
-  );
+  const all = [anchor, ...survey.nodes.filter((node) => node !== anchor)];
+  const meets = meetings(all, areStrangers);
   if (meets.length > 0) return [...epochs, ...meets, { kind: 'wait', for: 'the nodes to meet' }];
-  const apart = survey.nodes.find((node) => survey.nodes.some((other) => other !== node && !areLinked(node, other)));
+  const apart = all.find((node) => all.some((other) => other !== node && !areLinked(node, other)));
   return apart === undefined ? [] : [{ kind: 'wait', for: `${apart.address} to have a link to every other node` }];
+}
+
+/** Each pair by itself: gossip would introduce them all to each other, and takes its time over it. */
+function meetings(nodes: readonly NodeState[], isDue: (node: NodeState, other: NodeState) => boolean): Step[] {
+  return nodes.flatMap((node, index): Step[] => {
+    const others = nodes.slice(index + 1).filter((other) => isDue(node, other));
+    return others.length === 0 ? [] : [{ kind: 'meet', node: node.id, others: others.map(({ id }) => id) }];
+  });
+}
+
+/** And will stay so: an introduction that is under way is waited for, since another one cuts the link of the first. */
+function areStrangers(a: NodeState, b: NodeState): boolean {
+  if (isBeingIntroduced(a) || isBeingIntroduced(b)) return false;
+  const [seen, seeing] = [a.others.get(b.id), b.others.get(a.id)];
+  return seen === undefined || seeing === undefined || !(seen.connected || seeing.connected);
+}
+
+function isBeingIntroduced(node: NodeState): boolean {
+  return [...node.others.values()].some(({ inHandshake }) => inHandshake);
 }
 
 function areLinked(a: NodeState, b: NodeState): boolean {
@@ -230,6 +248,8 @@ function balance(survey: Survey): Step[] {
     slots.slice(survey.isPrimary(id) ? (shares.get(id) ?? 0) : 0).map((slot) => ({ slot, from: id })),
   );
   if (surplus.length === 0) return [];
+  const preparing = prepareForSlots(survey);
+  if (preparing.length > 0) return preparing;
   const lagging = survey.nodes.find((node) => node.role === 'replica' && !node.synced);
   if (lagging !== undefined) return [{ kind: 'wait', for: `${lagging.address} to have a whole copy` }];
   const moves = new Map<number, { from: string; to: string }>();
@@ -238,6 +258,27 @@ function balance(survey: Survey): Step[] {
     for (const { slot, from } of surplus.splice(0, Math.max(0, lacks))) moves.set(slot, { from, to: primary.id });
   }
   return groupMoves(moves);
+}
+
+/**
+ * Who is to get slots must know whose they are: a node takes nobody's word for a slot that it is importing, and would
+ * know no owner of it if the move were cut short. Those without slots serve nobody yet, and are told at once. And it
+ * must serve what it gets, which a primary that has just started refuses to do for two seconds.
+ */
+function prepareForSlots(survey: Survey): Step[] {
+  const owners = [...survey.byId.values()].filter(({ slots }) => slots.length > 0);
+  const isUnaware = (node: NodeState, owner: NodeState) => node !== owner && !agrees(node.others.get(owner.id), owner);
+  const unaware = survey.primaries.find((node) => owners.some((owner) => isUnaware(node, owner)));
+  if (unaware === undefined) {
+    const refusing = survey.primaries.find(({ ok }) => !ok);
+    return refusing === undefined ? [] : [{ kind: 'wait', for: `${refusing.address} to find the cluster in order` }];
+  }
+  const newcomers = survey.primaries.filter((node) => node.slots.length === 0 && !isBeingIntroduced(node));
+  const meets = owners.flatMap((owner): Step[] => {
+    const others = isBeingIntroduced(owner) ? [] : newcomers.filter((node) => isUnaware(node, owner));
+    return others.length === 0 ? [] : [{ kind: 'meet', node: owner.id, others: others.map(({ id }) => id) }];
+  });
+  return [...meets, { kind: 'wait', for: `${unaware.address} to learn who owns which slots` }];
 }
 
 /** Members that are not wanted, and by now own nothing, leave. */
@@ -256,20 +297,33 @@ function dismiss(survey: Survey): Step[] {
 /** All nodes are to say the same, to be in service, and to have whole copies. */
 function settle(survey: Survey): Step[] {
   for (const node of survey.nodes) {
+    const other = survey.nodes.find((other) => other !== node && !agrees(node.others.get(other.id), other));
+    if (other === undefined) continue;
+    const wait: Step = { kind: 'wait', for: `${node.address} to learn the state of ${other.address}` };
+    return [...tellAll(survey), wait];
+  }
+  for (const node of survey.nodes) {
     if (!node.ok) return [{ kind: 'wait', for: `${node.address} to find the cluster in order` }];
     if (!node.synced) return [{ kind: 'wait', for: `${node.address} to have a whole copy of its primary` }];
-    for (const other of survey.nodes) {
-      const seen = node.others.get(other.id);
-      if (other !== node && !(seen !== undefined && agrees(seen, other))) {
-        return [{ kind: 'wait', for: `${node.address} to learn the state of ${other.address}` }];
-      }
-    }
   }
   return [];
 }
 
-function agrees(seen: Member, actual: Member): boolean {
+/**
+ * Who introduces itself to a node that knows it tells it its role and slots, and has its link to it made anew. A cluster
+ * in service is left to gossip, which takes seconds; one that is just being formed need not wait for that.
+ */
+function tellAll(survey: Survey): Step[] {
+  if (survey.primaries.some(({ ok }) => ok) || survey.nodes.some(isBeingIntroduced)) return [];
+  return survey.nodes.flatMap((node): Step[] => {
+    const unaware = survey.nodes.filter((other) => other !== node && !agrees(other.others.get(node.id), node));
+    return unaware.length === 0 ? [] : [{ kind: 'meet', node: node.id, others: unaware.map(({ id }) => id) }];
+  });
+}
+
+function agrees(seen: Member | undefined, actual: Member): boolean {
   return (
+    seen !== undefined &&
     seen.role === actual.role &&
     seen.primaryId === actual.primaryId &&
     seen.slots.length === actual.slots.length &&

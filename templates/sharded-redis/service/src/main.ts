@@ -5,7 +5,7 @@ import { readConfig } from '@dsp/kit/config';
 import { HotKeys } from '@dsp/kit/hot-keys';
 import { kvFromEnv } from '@dsp/kit/kv';
 import { runService } from '@dsp/kit/lifecycle';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createApp } from './app.ts';
 
 const schema = z.object({

@@ -21,7 +21,7 @@ export interface ReconcileOptions {
   readonly log: Logger;
 }
 
-const lookAgainAfterMs = 100;
+const lookAgainAfterMs = 50;
 
 /** Rejects with {@link ConvergenceError} when the cluster is not as wanted within the time-out, saying what was missing. */
 export async function reconcile(options: ReconcileOptions): Promise<void> {

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import type { Clock } from '../../../../src/clock.ts';
 import type { Instance } from '../../../../src/deploy/deployment.ts';
-import { podFaults } from '../../../../src/deploy/kubernetes/faults.ts';
+import { podFaults, requireReach } from '../../../../src/deploy/kubernetes/faults.ts';
 import type { Answer, Api } from '../../../../src/deploy/kubernetes/in-cluster.ts';
+import { faultKinds } from '../../../../src/requirements/faults.ts';
 
 const instances: readonly Instance[] = [0, 1].map((ordinal) => ({
   id: `store-redis-${ordinal}`,
@@ -14,6 +15,17 @@ const instances: readonly Instance[] = [0, 1].map((ordinal) => ({
   ports: { redis: 6379 },
   logPath: '',
 }));
+
+it('a cluster has no fault of a network, a clock, a disk or a size, which is told before any load', () => {
+  expect(() => requireReach(['kill:store.primary', 'pause:store.primary+restart:limiter.instance'])).not.toThrow();
+  const others = faultKinds.filter((kind) => !['kill', 'pause', 'restart', 'rolling-restart', 'scale'].includes(kind));
+  for (const kind of others) {
+    expect(() => requireReach(['kill:store.primary', `kill:a.b+${kind}:store.primary`])).toThrow(
+      expect.objectContaining({ code: 'bench.fault-out-of-reach', exitCode: 2 }),
+    );
+  }
+  expect(() => requireReach(['latency:a.b,ms=5'])).toThrow(/not latency:a\.b,ms=5/);
+});
 
 /** Time that passes as it is slept through. */
 function fakeClock(): Clock {
