@@ -21,8 +21,6 @@ const shape = z.strictObject({
   date: z.string(),
   /** CPU of one visit, µs, with its 95 % confidence interval. */
   times: z.record(z.string(), z.strictObject({ meanUs: us, lowUs: us, highUs: us, scv: us, windows: us })),
-  /** CPU with no load, µs a second, by kind of process. */
-  idleUs: z.record(z.string(), us),
   /** How the p99 grew with the busy share of all cores, this system and its load generator on them; increasing. */
   busyCurve: z
     .array(z.strictObject({ busyShare: us, p99Ms: us }))

@@ -89,9 +89,10 @@ function depsOf(input: BenchInput, terminal: Terminal): SearchDeps {
     onProgress: () => {},
     sampleCpu: () => sampleProcesses(input.deployment.root),
     onStep: (step: CapacityStep) => terminal.note(stepRow(step).join('  ')),
-    onWindow: (done, of, { offeredPerSecond, cpu }) => {
+    onWindow: (done, { offeredPerSecond, p99Ms, cpu }) => {
       const others = cpu === null ? '' : `, others took ${Math.round(cpu.foreignShare * 100)} %`;
-      terminal.note(`${done} of ${of}: ${Math.round(offeredPerSecond)}/s${others}`);
+      const p99 = p99Ms === null ? '–' : `${p99Ms.toPrecision(3)} ms`;
+      terminal.note(`window ${done}: ${Math.round(offeredPerSecond)}/s, p99 ${p99}${others}`);
     },
   };
 }

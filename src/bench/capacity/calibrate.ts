@@ -1,9 +1,10 @@
 /**
- * `dsp bench --calibrate`: CPU per visit of every service time, from the CPU that each kind of process took in windows at
- * several rates and mixes (operational analysis: the slope of CPU over visits is the service demand, the constant what is
- * taken whatever the load). The busier a process is, the more visits share a wake-up, a read and a write, so that CPU over
- * visits bends; rates up to the limit make the line that of the busy system, whose limit is asked for. Windows that the
- * system did not keep up with are left out: they tell what the machine has, not what an operation takes.
+ * `dsp bench --calibrate`: CPU per visit of every service time, from the CPU that each kind of process took in windows of
+ * several mixes, each close below its own limit (operational analysis: service demand is CPU over completions; Denning and
+ * Buzen 1978). The busier a process is, the more visits share a wake-up, a read and a write: on a quarter of the load an
+ * operation takes up to three times the CPU, so that only windows near the limit tell of the limit, and what a process
+ * takes without load is part of what its visits take there. Windows that the system did not keep up with are left out:
+ * they tell what the machine has, not what an operation takes.
  */
 
 import type { BusyPoint } from '../../capacity/busy-curve.ts';
@@ -12,7 +13,7 @@ import { type Coefficient, leastSquares } from '../../capacity/regression.ts';
 import { DspError } from '../../errors.ts';
 import type { Work } from '../../pattern.ts';
 import type { CpuUse } from '../machine/process-cpu.ts';
-import { generatorName, kindOf, type ModelInput, priorTimes, worksAt } from './machine-model.ts';
+import { generatorName, kindOf, type ModelInput, predictCapacity, priorTimes, worksAt } from './machine-model.ts';
 import { type Rates, timesRates } from './window.ts';
 
 /** What a window told: the work that its rates meant, and the CPU that was taken for it. */
@@ -35,17 +36,84 @@ const mostForeignShare = 0.15;
 /** Fewer tell no interval. */
 const leastWindows = 5;
 
-/** Of what was predicted. */
-export const highestLevel = 1.05;
-
-/** The rates of a calibration's windows: the planned mix at several levels, and each operation given more than its share. */
-export function calibrationRates(rates: Rates, factor: number): readonly Rates[] {
+/** The planned mix, and for each operation one that gives it more than its share. */
+export function calibrationMixes(rates: Rates): readonly Rates[] {
   const operations = Object.entries(rates).flatMap(([part, load]) => Object.keys(load).map((name) => ({ part, name })));
-  const heavy = operations.length < 2 ? [] : operations.map((operation) => heavier(rates, operation));
-  // One mix alone needs more levels to tell a slope.
-  const levels =
-    heavy.length > 0 ? [0.3, 0.5, 0.7, 0.9, highestLevel] : [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, highestLevel];
-  return levels.flatMap((level) => [rates, ...heavy].map((mix) => timesRates(mix, factor * level)));
+  return operations.length < 2 ? [rates] : [rates, ...operations.map((operation) => heavier(rates, operation))];
+}
+
+/** Of a mix's limit: where it is measured, and how often. */
+const levels = [0.82, 0.88, 0.94, 1];
+const windowsEach = 2;
+/** A window that told nothing is asked for so many times in all. */
+const rounds = 2;
+/** The first rate of a mix, of what is predicted for it. */
+const firstShare = 0.6;
+const climb = { raise: 1.25, resolution: 1.07, most: 14 };
+
+/** Every mix up to its limit, and then windows of all of them below it, in an order that `shuffle` gives. */
+export async function observeNearLimits(
+  model: Omit<ModelInput, 'measured'>,
+  measure: (rates: Rates) => Promise<Observation | null>,
+  shuffle: (windows: readonly Rates[]) => readonly Rates[],
+): Promise<readonly Observation[]> {
+  const wanted: Rates[] = [];
+  for (const mix of calibrationMixes(model.rates)) {
+    const first = firstShare * predictCapacity({ ...model, measured: null, rates: mix }).factor;
+    const keepsUp = async (factor: number) => (await measure(timesRates(mix, factor))) !== null;
+    const limit = await limitOf(keepsUp, { ...climb, first });
+    if (limit === null) continue;
+    for (const level of levels) wanted.push(...Array<Rates>(windowsEach).fill(timesRates(mix, limit * level)));
+  }
+  const observations: Observation[] = [];
+  let waiting = shuffle(wanted);
+  for (let round = 0; round < rounds && waiting.length > 0; round++) {
+    const again: Rates[] = [];
+    for (const rates of waiting) {
+      const observation = await measure(rates);
+      if (observation === null) again.push(rates);
+      else observations.push(observation);
+    }
+    waiting = again;
+  }
+  return observations;
+}
+
+export interface ClimbRules {
+  /** The first factor that is tried. */
+  readonly first: number;
+  /** Raises it while the system keeps up, lowers it while it does not. */
+  readonly raise: number;
+  /** Upper ÷ lower edge at which the gap is small enough. */
+  readonly resolution: number;
+  /** Factors in all. */
+  readonly most: number;
+}
+
+/**
+ * The highest factor at which the system was seen to keep up, where it did not keep up with one that is higher by no more
+ * than the resolution, asked twice: up or down a geometric ladder, then halving its last step. Null when it kept up with
+ * none.
+ */
+export async function limitOf(
+  keepsUp: (factor: number) => Promise<boolean>,
+  { first, raise, most, resolution }: ClimbRules,
+): Promise<number | null> {
+  const holds = async (factor: number) => (await keepsUp(factor)) || (await keepsUp(factor));
+  let lower: number | null = null;
+  let upper: number | null = null;
+  const next = (): number => {
+    if (lower !== null && upper !== null) return Math.sqrt(lower * upper);
+    if (lower !== null) return lower * raise;
+    return upper !== null ? upper / raise : first;
+  };
+  for (let tried = 0; tried < most; tried++) {
+    if (lower !== null && upper !== null && upper / lower <= resolution) break;
+    const factor = next();
+    if (await holds(factor)) lower = factor;
+    else upper = factor;
+  }
+  return lower;
 }
 
 /** The same number of operations, most of them of the one kind. */
@@ -98,12 +166,10 @@ export function fitTimes(
   }
   const priors = priorTimes(parts);
   const times: Record<string, MeasuredTimes['times'][string]> = {};
-  const idleUs: Record<string, number> = {};
   for (const kind of new Set(observations.flatMap(({ works }) => works.map(kindOf)))) {
     const fitted = fitKind(kind, observations, (name) => priors[name]?.meanUs ?? 1);
     if (fitted === null) continue;
-    idleUs[kind] = round(fitted.idleUs);
-    for (const [name, { value, halfWidth }] of fitted.times) {
+    for (const [name, { value, halfWidth }] of fitted) {
       const half = Math.min(halfWidth, value);
       times[name] = {
         meanUs: round(value),
@@ -115,20 +181,15 @@ export function fitTimes(
     }
   }
   if (Object.keys(times).length === 0) throw new DspError('bench.nothing-measured', { why: 'no process took CPU' });
-  return { schemaVersion: 1, machine: fingerprint(), date, times, idleUs };
+  return { schemaVersion: 1, machine: fingerprint(), date, times };
 }
 
-interface FittedKind {
-  readonly idleUs: number;
-  readonly times: ReadonlyMap<string, Coefficient>;
-}
-
-/** A constant and a slope for each service time; where these cannot be told apart, one slope for the priors' mix. */
+/** A slope for each service time; where these cannot be told apart, one for the priors' mix. */
 function fitKind(
   kind: string,
   observations: readonly Observation[],
   priorUs: (name: string) => number,
-): FittedKind | null {
+): ReadonlyMap<string, Coefficient> | null {
   const ofKind = observations.map(({ works, usPerSecond }) => ({
     works: works.filter((work) => kindOf(work) === kind),
     us: usPerSecond.get(kind) ?? 0,
@@ -137,39 +198,25 @@ function fitKind(
   const visits = (works: readonly Work[], name: string) =>
     works.reduce((sum, work) => sum + (work.time === name ? work.visitsPerSecond : 0), 0);
   const y = ofKind.map(({ works, us }) => us - works.reduce((sum, { extraUsPerSecond }) => sum + extraUsPerSecond, 0));
-  const apart = fitWith(
-    ofKind.map(({ works }) => [1, ...names.map((name) => visits(works, name))]),
+  const apart = leastSquares(
+    ofKind.map(({ works }) => names.map((name) => visits(works, name))),
     y,
   );
-  if (apart?.slice(1).every(({ value, halfWidth }) => value > 0 && halfWidth < value)) {
-    return {
-      idleUs: apart[0]?.value ?? 0,
-      times: new Map(names.map((name, i) => [name, apart[i + 1] as Coefficient])),
-    };
+  if (apart?.every(({ value, halfWidth }) => value > 0 && halfWidth < value)) {
+    return new Map(names.map((name, i) => [name, apart[i] as Coefficient]));
   }
   const mixed = (works: readonly Work[]) => names.reduce((sum, name) => sum + visits(works, name) * priorUs(name), 0);
-  const together = fitWith(
-    ofKind.map(({ works }) => [1, mixed(works)]),
+  const slope = leastSquares(
+    ofKind.map(({ works }) => [mixed(works)]),
     y,
+  )?.[0];
+  if (slope === undefined || slope.value <= 0) return null;
+  return new Map(
+    names.map((name) => {
+      const prior = priorUs(name);
+      return [name, { value: slope.value * prior, halfWidth: slope.halfWidth * prior }];
+    }),
   );
-  const slope = together?.[1];
-  if (together === null || slope === undefined || slope.value <= 0) return null;
-  const times = names.map((name): [string, Coefficient] => {
-    const prior = priorUs(name);
-    return [name, { value: slope.value * prior, halfWidth: slope.halfWidth * prior }];
-  });
-  return { idleUs: together[0]?.value ?? 0, times: new Map(times) };
-}
-
-/** A process without load takes no less than nothing: then the line goes through the origin. */
-function fitWith(rows: readonly (readonly number[])[], y: readonly number[]): readonly Coefficient[] | null {
-  const free = leastSquares(rows, y);
-  if (free === null || (free[0]?.value ?? 0) >= 0) return free;
-  const through = leastSquares(
-    rows.map((row) => row.slice(1)),
-    y,
-  );
-  return through === null ? null : [{ value: 0, halfWidth: 0 }, ...through];
 }
 
 const round = (us: number) => Number(us.toPrecision(4));

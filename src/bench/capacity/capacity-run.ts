@@ -9,7 +9,7 @@ import type { LoadDeps } from '../load.ts';
 import { type Benched, Recording } from '../recorded.ts';
 import type { CapacityStep } from '../report.ts';
 import { type LoadLine, type OpenResults, runHead } from '../results/results.ts';
-import { busyPoint, calibrationRates, fitTimes, highestLevel, type Observation, observe } from './calibrate.ts';
+import { busyPoint, fitTimes, type Observation, observe, observeNearLimits } from './calibrate.ts';
 import { findCapacity, searchHead } from './find-capacity.ts';
 import { predictCapacity } from './machine-model.ts';
 import { type Rig, readyRig } from './rig.ts';
@@ -17,7 +17,7 @@ import { type Rates, timesRates, type Window } from './window.ts';
 
 export interface SearchDeps extends LoadDeps {
   onStep(step: CapacityStep): void;
-  onWindow(done: number, of: number, window: Window): void;
+  onWindow(done: number, window: Window): void;
   /** Absent: the results are not kept. */
   readonly open?: OpenResults;
 }
@@ -28,9 +28,9 @@ export interface TimesUsed {
   readonly words: string;
 }
 
-/** Of a window that counts, and of one that warms the services' code up. */
-const searchMs = 4000;
-const warmMs = 6000;
+/** Of a window that counts (one stall of 40 ms decides the p99 of 4 s), and of one that warms the services' code up. */
+const searchMs = 8000;
+const warmMs = 20_000;
 /** A service that was just started runs uncompiled code: this share of the predicted capacity warms it up. */
 const warmShare = 0.4;
 
@@ -90,52 +90,29 @@ async function warmUp(rig: Rig, factor: number): Promise<void> {
   await rig.window(timesRates(rig.rates, factor * warmShare), { whole: true, leastMs: warmMs });
 }
 
-/** Windows that told nothing are asked again, up to so many times as there were windows to begin with. */
-const rounds = 2;
-const windowMs = 3000;
-/** At most so many levels above the highest, each higher by this than the one before. */
-const climbs = 8;
-const climbBy = 1.15;
+const windowMs = 6000;
 
 /** Throws `bench.nothing-measured` when the machine was too busy all along, and else as {@link readyRig} does. */
 export async function runCalibration(input: BenchInput, deps: SearchDeps): Promise<MeasuredTimes> {
   const rig = await readyRig(input, deps, windowMs);
   const model = { ...rig.model, measured: null };
-  const { factor } = predictCapacity(model);
-  await warmUp(rig, factor);
-  const { observations, points } = await measureWindows(rig, factor, input.settings.seed, deps);
-  const times = fitTimes(observations, model, new Date(deps.clock.nowMs()).toISOString().slice(0, 10));
-  return { ...times, busyCurve: increasing(points) };
-}
-
-/** Windows at the calibration's levels, and above them up to where the system does not keep up: predictions may be too low. */
-async function measureWindows(rig: Rig, factor: number, seed: number, deps: SearchDeps) {
+  await warmUp(rig, predictCapacity(model).factor);
   const roleOf = await rolesOf(rig);
-  const observations: Observation[] = [];
   const points: BusyPoint[] = [];
-  /** Whether it told what an operation takes. */
-  const measure = async (rates: Rates, done: number, of: number): Promise<boolean> => {
+  let done = 0;
+  const measure = async (rates: Rates): Promise<Observation | null> => {
     const window = await rig.window(rates, { whole: false });
-    deps.onWindow(done, of, window);
+    done++;
+    deps.onWindow(done, window);
     const point = busyPoint(window);
     if (point !== null) points.push(point);
-    const observation = observe(window, rig.model, roleOf);
-    if (observation !== null) observations.push(observation);
-    return observation !== null;
+    return observe(window, rig.model, roleOf);
   };
   // What changes with time must not look as if it changed with the rate.
-  const random = seededRandom(seed).fork('windows');
-  let waiting: readonly Rates[] = shuffled(calibrationRates(rig.rates, factor), random);
-  for (let round = 0; round < rounds && waiting.length > 0; round++) {
-    const again = [];
-    for (const [i, rates] of waiting.entries()) if (!(await measure(rates, i + 1, waiting.length))) again.push(rates);
-    waiting = again;
-  }
-  for (let climb = 1; climb <= climbs; climb++) {
-    const higher = timesRates(rig.rates, factor * highestLevel * climbBy ** climb);
-    if (!(await measure(higher, climb, climbs))) break;
-  }
-  return { observations, points };
+  const random = seededRandom(input.settings.seed).fork('windows');
+  const observations = await observeNearLimits(rig.model, measure, (windows) => shuffled(windows, random));
+  const times = fitTimes(observations, model, new Date(deps.clock.nowMs()).toISOString().slice(0, 10));
+  return { ...times, busyCurve: increasing(points) };
 }
 
 /** Instances with a role, as faults find them. */

@@ -21,10 +21,10 @@ export const generatorPrior: ServiceTime = {
 
 /**
  * Below saturation each visit finds its process asleep: a wake-up, a turn of the event loop, a read and a write of its own,
- * which a busy process shares between many visits. µs a visit: prior; measured times hold it already.
+ * which a busy process shares between many visits. µs a visit: prior.
  */
 export const wakeUs = 16;
-/** µs of CPU a second of a process that waits: timers, gossip, probes, the generator's naps. Priors. */
+/** µs of CPU a second of a process that waits: timers, gossip, probes, the generator's naps. Priors; measured times hold both. */
 const idlePriors = { engine: 3000, service: 20_000, generator: 180_000 } as const;
 
 export interface ModelPart {
@@ -92,7 +92,7 @@ export function consumersAt(input: ModelInput): readonly Consumer[] {
     kinds.set(name, {
       name,
       instances: work.instances,
-      idleUs: measured?.idleUs[name] ?? idlePriors[programOf(work, input.plan)] * work.instances,
+      idleUs: known === undefined ? idlePriors[programOf(work, input.plan)] * work.instances : 0,
       plannedUs: (before?.plannedUs ?? 0) + work.visitsPerSecond * visitUs + work.extraUsPerSecond,
       busiestShare: Math.max(before?.busiestShare ?? 0, work.busiestShare),
     });

@@ -15,9 +15,22 @@ export function capacityLines(capacity: CapacityReport): readonly string[] {
   const compared = ratio === null ? '' : `: found ÷ predicted = ${ratio.toFixed(2)}`;
   return [
     `${found} (${capacity.because})`,
+    ...doubtsOf(capacity),
     `predicted: ${rate(predictedPerSecond)} on ${cores} idle cores, ${rate(predictedLeftPerSecond)} on what others left of them${compared}; ended by ${capacity.binding}`,
     `times: ${capacity.times}`,
   ];
+}
+
+/** Windows that went against what was found: the fewer rates overlap, the surer it is. */
+function doubtsOf({ foundPerSecond, plannedPerSecond, steps }: CapacityReport): readonly string[] {
+  if (foundPerSecond === null) return [];
+  const factors = (outcome: CapacityStep['outcome']) =>
+    steps.filter((step) => step.outcome === outcome).map(({ factor }) => factor);
+  const lowestFailed = Math.min(...factors('fail'));
+  const highestPassed = Math.max(...factors('pass'));
+  if (lowestFailed >= highestPassed) return [];
+  const rates = [lowestFailed, highestPassed].map((factor) => rate(factor * plannedPerSecond));
+  return [`not sure: a window at ${rates[0]} failed, although one at ${rates[1]} passed`];
 }
 
 export const stepHeadings = ['rate', 'why', 'p99', 'failed', 'own CPU', 'others’ CPU', 'outcome', 'note'] as const;

@@ -109,7 +109,6 @@ describe('a plan with measured downtime', () => {
     machine: here,
     date: '2026-01-31',
     times: {},
-    idleUs: {},
     downtimes: {
       'kill:store.primary': { meanMs: 7800, lowMs: 6900, highMs: 8700, samples: 5, plannedMs: 12_000 },
       'pause:store.primary': { meanMs: 1, lowMs: 1, highMs: 1, samples: 5, plannedMs: 12_000 },
