@@ -114,6 +114,24 @@ export function removeProject(project: string): void {
   rmSync(folder, { recursive: true, force: true });
 }
 
+export const deployArgs = (namespace: string): readonly string[] => [
+  ...['deploy', '--target', 'kubernetes', '--namespace', namespace],
+  ...['--overcommit', '20', '--json'],
+];
+
+/** What a script prints in a pod of the store, where `cli` is redis-cli as that user. */
+export async function inStore(
+  namespace: string,
+  { user, pod, script }: { readonly user: 'service' | 'observer'; readonly pod: string; readonly script: string },
+): Promise<string> {
+  const inNamespace = ['--namespace', namespace];
+  const secret = await kubectlJson<{ data: { password: string } }>(...inNamespace, 'get', 'secret', `store-${user}`);
+  const password = Buffer.from(secret.data.password, 'base64').toString();
+  const cli = `cli() { redis-cli -c --no-auth-warning --user ${user} -h $DSP_POD_IP "$@"; }`;
+  const whole = `export REDISCLI_AUTH=${password}; ${cli}; ${script}`;
+  return (await kubectl(...inNamespace, 'exec', pod, '--container', 'main', '--', 'sh', '-c', whole)).trim();
+}
+
 /** The image of this dsp for a bench. */
 export async function benchImage(): Promise<string> {
   return withBenchContext(new AbortController().signal, (folder) => load('bench', folder));

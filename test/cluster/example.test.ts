@@ -1,10 +1,25 @@
-/** The example on a real cluster from its first deployment to nothing left, as its user sees it. */
+/**
+ * The example on a real cluster from its first deployment to nothing left, as its user sees it. Its bench is to pass, so
+ * that nothing else may run beside it.
+ */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { absent, benchImage, dsp, kubectl, kubectlJson, makeProject, removeProject, sweep, write } from './cluster.ts';
+import type { Report } from '../../src/bench/report.ts';
+import {
+  absent,
+  benchImage,
+  deployArgs,
+  dsp,
+  inStore,
+  kubectl,
+  kubectlJson,
+  makeProject,
+  removeProject,
+  sweep,
+} from './cluster.ts';
 
 const namespace = `dsp-test-${process.pid}`;
 /** Of this run alone: what another one that was broken off left behind is not this one's. */
@@ -12,29 +27,11 @@ const projectName = `clustered-${process.pid}`;
 const ofProject = ['--selector', `app.kubernetes.io/part-of=${projectName}`];
 const inNamespace = ['--namespace', namespace];
 const requirements = fileURLToPath(new URL('dsp.yaml', import.meta.url));
-const stored = 200;
 let project = '';
 let images: readonly string[] = [];
 
-const deployArgs = () => ['deploy', '--target', 'kubernetes', '--namespace', namespace, '--overcommit', '20', '--json'];
-
 interface Labelled {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
-}
-
-/** What redis-cli says in a pod; as nobody unless a user is named. */
-async function redis(pod: string, script: string): Promise<string> {
-  return kubectl(...inNamespace, 'exec', pod, '--container', 'main', '--', 'sh', '-c', script);
-}
-
-/** A script's start: redis-cli in this pod, as the store's own service, or as who looks at roles and slots. */
-const asService = () => cliAs('service');
-const asObserver = () => cliAs('observer');
-
-async function cliAs(user: string): Promise<string> {
-  const found = await kubectlJson<{ data: { password: string } }>(...inNamespace, 'get', 'secret', `store-${user}`);
-  const password = Buffer.from(found.data.password, 'base64').toString();
-  return `export REDISCLI_AUTH=${password}; cli() { redis-cli -c --no-auth-warning --user ${user} -h $DSP_POD_IP "$@"; }`;
 }
 
 function everyFile(folder: string): readonly string[] {
@@ -69,7 +66,7 @@ describe.skipIf(absent !== null)(`the example on a cluster${absent === null ? ''
 
   it('is deployed whole by one command, in a namespace that admits restricted pods only', async () => {
     const startedMs = performance.now();
-    const { exitCode, out, err } = await dsp(project, [...deployArgs(), ...images]);
+    const { exitCode, out, err } = await dsp(project, [...deployArgs(namespace), ...images]);
     expect(err).not.toContain('error:');
     expect(exitCode).toBe(0);
     const document = JSON.parse(out);
@@ -117,7 +114,7 @@ describe.skipIf(absent !== null)(`the example on a cluster${absent === null ? ''
 
   it('changes nothing when nothing changed', async () => {
     const startedMs = performance.now();
-    const { exitCode, out } = await dsp(project, deployArgs());
+    const { exitCode, out } = await dsp(project, deployArgs(namespace));
     console.log(`a deployment without change: ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
     expect(exitCode).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ changes: [] });
@@ -134,29 +131,28 @@ describe.skipIf(absent !== null)(`the example on a cluster${absent === null ? ''
     const load = ['--duration', '14', '--warmup', '2', '--seed', '11', '--json'];
     const flags = [...load, ...faults.flatMap((fault) => ['--fault', fault])];
     const image = ['--image', `bench=${await benchImage()}`];
-    const runBench = async () => {
+    const runBench = async (triesLeft: number): Promise<{ exitCode: number; report: Report }> => {
       const { exitCode, out, err } = await dsp(project, ['bench', ...image, ...flags]);
       expect(err).not.toContain('error:');
-      const report = JSON.parse(out);
+      const report = JSON.parse(out) as Report;
       console.log(`a bench: ${report.verdict} ${report.reasons.join('; ')}`);
-      return { exitCode, report };
+      // A machine that is busy with something else makes a run void, which is no failure of the system.
+      return exitCode === 98 && triesLeft > 1 ? runBench(triesLeft - 1) : { exitCode, report };
     };
-    const first = await runBench();
-    // A machine that is busy with something else makes a run void, which is no failure of the system: once more.
-    const { exitCode, report } = first.exitCode === 98 ? await runBench() : first;
-    expect(report).toMatchObject({ target: 'kubernetes', scale: 1, seed: 11 });
-    expect(report.faults.map(({ kind, hit }: { kind: string; hit: boolean }) => ({ kind, hit }))).toEqual(
+    const { exitCode, report } = await runBench(3);
+    expect(report).toMatchObject({ verdict: 'pass', target: 'kubernetes', scale: 1, seed: 11 });
+    expect(report.faults.map(({ kind, hit }) => ({ kind, hit }))).toEqual(
       ['kill', 'pause', 'rolling-restart', 'scale'].map((kind) => ({ kind, hit: true })),
     );
-    const witnesses = report.faults.map(({ witness }: { witness: string }) => witness);
+    const witnesses = report.faults.map(({ witness }) => witness);
     expect(witnesses[0]).toMatch(/^pod store-redis-\d+ \([0-9a-f-]+\) gone after \d+ ms; /);
     expect(witnesses[1]).toMatch(/ of redis-server stopped after /);
     expect(witnesses[2]).toMatch(/^the 2 pods of limiter-api restarted in turn within /);
     expect(witnesses[3]).toMatch(/^limiter-api went from 2 to 4 pods after .* from 4 to 2 pods after /);
-    const broken = report.invariants.filter(({ verdict }: { verdict: string }) => verdict !== 'held');
+    const broken = report.invariants.filter(({ verdict }) => verdict !== 'held');
     expect(broken).toEqual([]);
     expect(report.invariants.length).toBeGreaterThan(5);
-    expect([0, 98]).toContain(exitCode);
+    expect(exitCode).toBe(0);
     expect(
       await kubectl(...inNamespace, 'get', 'jobs,roles,secrets', '--selector', 'dsp/bench-of', '--output', 'name'),
     ).toBe('');
@@ -172,75 +168,13 @@ describe.skipIf(absent !== null)(`the example on a cluster${absent === null ? ''
       '--grace-period=1',
       '--wait=false',
     );
+    const probe = 'cli cluster slots >/dev/null && cli set item:probe ok';
     const healthy = async () => {
-      const service = await asService();
-      const said = await redis(
-        'store-redis-0',
-        `${service}; cli cluster slots >/dev/null && cli set item:probe ok`,
-      ).catch(() => '');
+      const said = await inStore(namespace, { user: 'service', pod: 'store-redis-0', script: probe }).catch(() => '');
       return said.includes('OK');
     };
     await expect.poll(healthy, { timeout: 90_000, interval: 1000 }).toBe(true);
   });
-
-  it('scales out without loss, after a preview that changed nothing', async () => {
-    const service = await asService();
-    const writes = `i=0; while [ $i -lt ${stored} ]; do echo "set item:k$i v$i"; i=$((i+1)); done | cli | grep -c OK`;
-    const written = async () => (await redis('store-redis-0', `${service}; ${writes}`).catch(() => '')).trim();
-    await expect.poll(written, { timeout: 60_000, interval: 2000 }).toBe(`${stored}`);
-    const before = await replicas();
-    await resize(4096);
-    expect(await replicas()).toBeGreaterThan(before);
-    expect((await redis(`store-redis-${before}`, `${service}; ${readAll}`)).trim()).toBe(`${stored}`);
-  });
-
-  it('scales in without loss: those who go are emptied before they go', async () => {
-    const service = await asService();
-    const before = await replicas();
-    // As much to a node as before: nodes that are to have another size would start anew, one after another.
-    const changes = await resize(3071);
-    const after = await replicas();
-    expect(after).toBeLessThan(before);
-    const order = changes.map(({ resource }) => resource);
-    expect(order).toContain('Job store-converge-drain');
-    expect(order.indexOf('Job store-converge-drain')).toBeLessThan(order.indexOf('StatefulSet store-redis'));
-    expect((await redis('store-redis-0', `${service}; ${readAll}`)).trim()).toBe(`${stored}`);
-    const members = await redis('store-redis-0', `${await asObserver()}; cli cluster nodes`);
-    expect(members.trim().split('\n')).toHaveLength(after);
-    expect(members).not.toMatch(/fail|handshake|noaddr/);
-  });
-
-  it('takes them back with the volumes that they left', async () => {
-    const service = await asService();
-    await resize(4096);
-    expect((await redis('store-redis-0', `${service}; ${readAll}`)).trim()).toBe(`${stored}`);
-  });
-
-  const readAll = `i=0; while [ $i -lt ${stored} ]; do echo "get item:k$i"; i=$((i+1)); done | cli | grep -c '^v'`;
-
-  /** Plans for another amount of data, sees in a preview that the nodes change, and deploys. */
-  async function resize(totalMiB: number): Promise<readonly { readonly resource: string }[]> {
-    const path = join(project, 'dsp.yaml');
-    write(path, readFileSync(path, 'utf8').replace(/totalMiB: .*/, `totalMiB: ${totalMiB}`));
-    expect((await dsp(project, ['plan', '--write'])).exitCode).toBe(0);
-    const before = await replicas();
-    const preview = await dsp(project, [...deployArgs(), '--preview']);
-    expect(JSON.parse(preview.out)).toMatchObject({ preview: true });
-    expect(JSON.parse(preview.out).changes).toContainEqual(
-      expect.objectContaining({ operation: 'update', resource: 'StatefulSet store-redis' }),
-    );
-    expect(await replicas()).toBe(before);
-    const deployed = await dsp(project, deployArgs());
-    expect(deployed.err).not.toContain('error:');
-    expect(deployed.exitCode).toBe(0);
-    return JSON.parse(deployed.out).changes;
-  }
-
-  async function replicas(): Promise<number> {
-    return Number(
-      await kubectl(...inNamespace, 'get', 'statefulset/store-redis', '--output', 'jsonpath={.spec.replicas}'),
-    );
-  }
 
   it('is destroyed to nothing', async () => {
     const { exitCode, err } = await dsp(project, ['destroy']);
