@@ -4,8 +4,10 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCalibration, runCapacity, type SearchDeps, type TimesUsed } from '../bench/capacity/capacity-run.ts';
 import { downtimesFrom } from '../bench/capacity/downtimes.ts';
+import { referenceRoundTripUs } from '../bench/capacity/machine-model.ts';
 import type { BenchInput } from '../bench/input.ts';
 import { sampleProcesses } from '../bench/machine/process-cpu.ts';
+import { roundTripUs } from '../bench/machine/speed.ts';
 import type { Benched } from '../bench/recorded.ts';
 import { stepRow } from '../bench/report/report-capacity.ts';
 import { readReports } from '../bench/report/report-files.ts';
@@ -32,20 +34,26 @@ export async function runSearch(
   open: OpenResults,
   terminal: Terminal,
 ): Promise<Benched> {
-  const times = await timesFor(project);
+  const times = await timesFor(project, terminal.interrupt);
   terminal.note(
     `searching the capacity of ${input.plan.requirements.name}, seed ${input.settings.seed}; ${times.words}`,
   );
   return runCapacity(input, times, { ...depsOf(input, terminal), open });
 }
 
-/** Measured times of this machine; those of another one are refused, and the priors taken instead. */
-async function timesFor(project: string): Promise<TimesUsed> {
+/** Measured times of this machine; those of another one are refused, and the priors taken at this machine's speed. */
+async function timesFor(project: string, signal: AbortSignal): Promise<TimesUsed> {
   const measured = await readMeasured(project);
-  if (measured === null) return { measured: null, words: 'priors: nothing was measured yet (dsp bench --calibrate)' };
-  const other = otherMachine(measured.machine, fingerprint());
-  if (other === null) return { measured, words: `measured on this machine, ${measured.date}` };
-  return { measured: null, words: `priors: ${measuredFile} is refused, for it was ${other}` };
+  const other = measured === null ? null : otherMachine(measured.machine, fingerprint());
+  if (measured !== null && other === null) {
+    return { measured, words: `measured on this machine, ${measured.date}`, slowness: 1 };
+  }
+  const slowness = (await roundTripUs(systemClock, signal)) / referenceRoundTripUs;
+  const why =
+    other === null
+      ? 'nothing was measured yet (dsp bench --calibrate)'
+      : `${measuredFile} is refused, for it was ${other}`;
+  return { measured: null, words: `priors × ${slowness.toFixed(2)}, by this machine's speed: ${why}`, slowness };
 }
 
 export async function runCalibrate(

@@ -26,6 +26,8 @@ export interface TimesUsed {
   readonly measured: MeasuredTimes | null;
   /** Where they are from, or why they are not used. */
   readonly words: string;
+  /** CPU time of a visit here ÷ where the priors were measured. */
+  readonly slowness: number;
 }
 
 /** Of a window that counts (one stall of 40 ms decides the p99 of 4 s), and of one that warms the services' code up. */
@@ -41,7 +43,7 @@ const warmShare = 0.4;
 export async function runCapacity(input: BenchInput, times: TimesUsed, deps: SearchDeps): Promise<Benched> {
   const shownLines = latestLines();
   const rig = await readyRig(input, { ...deps, begin: shownLines.begin }, searchMs);
-  const model = { ...rig.model, measured: times.measured };
+  const model = { ...rig.model, measured: times.measured, slowness: times.slowness };
   const recording = new Recording(deps.open);
   const search = searchHead({ model, times: times.words });
   recording.begin({ ...runHead(input, rig.loaded, deps.clock.nowMs()), search });

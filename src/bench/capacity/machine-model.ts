@@ -40,7 +40,12 @@ export interface ModelInput {
   readonly rates: Rates;
   readonly workers: number;
   readonly measured: MeasuredTimes | null;
+  /** CPU time of a visit here ÷ where the priors were measured; absent: 1. Measured times hold it already. */
+  readonly slowness?: number;
 }
+
+/** {@link roundTripUs} of the machine and hour that the priors of service times are of. */
+export const referenceRoundTripUs = 20;
 
 /** Processes of one kind: a set, or those of it that have a role. */
 export const kindOf = ({ set, role }: Pick<Work, 'set' | 'role'>) => (role === undefined ? set : `${set}/${role}`);
@@ -80,19 +85,19 @@ export function priorTimes(parts: readonly ModelPart[]): Readonly<Record<string,
 
 /** What each kind of process takes, by measured times where there are any, else by priors. */
 export function consumersAt(input: ModelInput): readonly Consumer[] {
-  const { parts, measured } = input;
+  const { parts, measured, slowness = 1 } = input;
   const priors = priorTimes(parts);
   const kinds = new Map<string, Consumer>();
   for (const work of worksAt(input)) {
     const name = kindOf(work);
     const known = measured?.times[work.time];
-    const prior = priors[work.time]?.meanUs ?? 0;
-    const visitUs = known?.meanUs ?? prior + (work.set === generatorName ? 0 : wakeUs);
+    const prior = (priors[work.time]?.meanUs ?? 0) + (work.set === generatorName ? 0 : wakeUs);
+    const visitUs = known?.meanUs ?? slowness * prior;
     const before = kinds.get(name);
     kinds.set(name, {
       name,
       instances: work.instances,
-      idleUs: known === undefined ? idlePriors[programOf(work, input.plan)] * work.instances : 0,
+      idleUs: known === undefined ? slowness * idlePriors[programOf(work, input.plan)] * work.instances : 0,
       plannedUs: (before?.plannedUs ?? 0) + work.visitsPerSecond * visitUs + work.extraUsPerSecond,
       busiestShare: Math.max(before?.busiestShare ?? 0, work.busiestShare),
     });

@@ -137,6 +137,23 @@ describe.each([[['keep-hot-data']], [['limit-callers']], [['keep-hot-data', 'lim
   },
 );
 
+describe('a prediction from priors', () => {
+  const model = modelOf(['limit-callers']);
+  const carried = (changes: Partial<ModelInput>) =>
+    predictCapacity({ ...model, measured: null, ...changes }, 0, cores).factor;
+
+  it('is less on a slower machine, as much as visits take more there', () => {
+    expect(carried({ slowness: 2 }) / carried({})).toBeGreaterThan(0.4);
+    expect(carried({ slowness: 2 }) / carried({})).toBeLessThan(0.5);
+    expect(carried({ slowness: 1 })).toBe(carried({}));
+  });
+
+  it('leaves measured times as they are', () => {
+    const { truth } = new Machine(model, 1);
+    expect(carried({ measured: truth, slowness: 3 })).toBe(carried({ measured: truth }));
+  });
+});
+
 describe('a calibration', () => {
   const model = modelOf(['limit-callers']);
 
