@@ -11,8 +11,9 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { claimPort } from '../fixtures/ports.ts';
 import { has } from './side-by-side.ts';
-import { Bench, figures, freePort, onCore1, ratio, rounds, type Turn, turn } from './turns.ts';
+import { Bench, figures, onCore1, ratio, rounds, type Turn, turn } from './turns.ts';
 
 interface Node {
   readonly name: string;
@@ -63,7 +64,7 @@ async function ask(ms: number, get: (key: string) => Promise<unknown>): Promise<
 }
 
 async function startNutcracker(bench: Bench, nodes: readonly Node[]): Promise<{ port: number; pid: number }> {
-  const [port, statsPort] = [await freePort(), await freePort()];
+  const [port, statsPort] = [await claimPort(), await claimPort()];
   const servers = nodes.map(({ name, address }) => `    - ${address}:1 ${name}`).join('\n');
   const pool = `  listen: 127.0.0.1:${port}\n  hash: fnv1a_64\n  distribution: ketama\n  redis: true\n  servers:\n${servers}`;
   const file = join(bench.directory, 'nutcracker.yml');

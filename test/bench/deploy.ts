@@ -11,8 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/package-root.ts';
 import { parsePlan } from '../../src/plan/file.ts';
+import { claimPort } from '../fixtures/ports.ts';
 import { need, ratioLine } from './side-by-side.ts';
-import { answers, freePort } from './turns.ts';
+import { answers } from './turns.ts';
 
 const rounds = Number(process.argv[2] ?? 5);
 const pollMs = 5;
@@ -61,7 +62,8 @@ async function deployed(folder: string, endpoints: Endpoints): Promise<number> {
 
 /** Redis servers and Node processes that only listen. */
 async function bare(folder: string, engines: number, services: number): Promise<number> {
-  const ports = await Promise.all(Array.from({ length: engines + services }, freePort));
+  const ports: number[] = [];
+  while (ports.length < engines + services) ports.push(await claimPort());
   const startMs = performance.now();
   const children: ChildProcess[] = ports.map((port, i) => {
     const listen = `require('http').createServer().listen(${port}, '127.0.0.1')`;

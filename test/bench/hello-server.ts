@@ -6,10 +6,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
+import { claimPort } from '../fixtures/ports.ts';
 import { need, serverCore, start } from './side-by-side.ts';
 
 /** What every answer must hold. */
@@ -26,7 +27,7 @@ export interface HelloServer {
 export async function startHelloServer(): Promise<HelloServer> {
   need('nginx', 'apt-get install --no-install-recommends nginx-light');
   const folder = mkdtempSync(join(tmpdir(), 'dsp-bench-'));
-  const port = await freePort();
+  const port = await claimPort();
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, configuration(folder, port));
   const child = start(serverCore, ['nginx', '-p', folder, '-c', file]);
@@ -59,16 +60,6 @@ ${bodies.map((kind) => `  ${kind}_temp_path ${folder}/${kind};`).join('\n')}
   }
 }
 `;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof address !== 'object' || address === null) throw new Error('no free port');
-  return address.port;
 }
 
 async function untilListening(port: number, child: ChildProcess): Promise<void> {

@@ -13,8 +13,9 @@ import { issueCertificate } from '../../src/deploy/certificates.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { randomToken } from '../../src/random.ts';
 import { storeUse } from '../../templates/rate-limiter/size.ts';
+import { claimPort } from '../fixtures/ports.ts';
 import { median, need, processCpuUs, short, spread } from './side-by-side.ts';
-import { asEmitted, freePort } from './turns.ts';
+import { asEmitted } from './turns.ts';
 
 const rounds = 9;
 const checksPerRound = 15_000;
@@ -69,7 +70,7 @@ async function encryption(dir: string): Promise<Secured> {
 async function startVariant(name: string, root: string, secured: readonly Secured[]): Promise<Variant> {
   const dir = join(root, name.replaceAll(' ', '-'));
   mkdirSync(dir);
-  const [redisPort, port] = [await freePort(), await freePort()];
+  const [redisPort, port] = [await claimPort(), await claimPort()];
   const encrypted = secured.some(({ env }) => 'KV_TLS_CA' in env);
   const ports = encrypted ? ['port 0', `tls-port ${redisPort}`] : [`port ${redisPort}`];
   const config = ['bind 127.0.0.1', 'save ""', `dir ${dir}`, ...ports, ...secured.flatMap((each) => each.config)];

@@ -6,11 +6,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, connect as open } from 'node:net';
+import { connect as open } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { claimPort } from '../fixtures/ports.ts';
 import { median, pinned, processCpuUs } from './side-by-side.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -54,7 +55,7 @@ export class Bench {
   }
 
   async redis(args: readonly string[] = [], core: 0 | 1 = 0): Promise<{ readonly port: number; readonly pid: number }> {
-    const port = await freePort();
+    const port = await claimPort();
     const common = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', this.directory];
     return { port, pid: await this.server('redis-server', [...common, ...args], port, core) };
   }
@@ -92,14 +93,6 @@ export function answers(port: number): Promise<boolean> {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** One turn of something: operations, and CPU time of each in µs here and in the servers. */

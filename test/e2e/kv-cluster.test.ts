@@ -18,7 +18,8 @@ import {
 import { clusterKv } from '../../templates/kit/src/kv-cluster.ts';
 import { createMetrics } from '../../templates/kit/src/metrics.ts';
 import { parseClusterNodes } from '../../templates/sharded-redis/service/src/cluster-view.ts';
-import { eventually, freePort, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
+import { claimPortWithBus } from '../fixtures/ports.ts';
+import { eventually, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
 
 const nodeTimeoutMs = 1_500;
 const bundleDir = mkdtempSync(join(tmpdir(), 'kv-converge-'));
@@ -305,7 +306,7 @@ describe.skipIf(!onPath('redis-server'))('on a Redis Cluster (needs redis-server
     await kv.set('a', '1');
     for (const server of servers) {
       await server.kill();
-      server.port = await freePort();
+      server.port = await claimPortWithBus();
     }
     await Promise.all(servers.map((server) => server.start()));
     await converge(servers, [], 0);

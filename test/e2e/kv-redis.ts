@@ -3,11 +3,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../templates/kit/src/clock.ts';
 import { type Argument, RedisConnection } from '../../templates/kit/src/redis-connection.ts';
+import { claimPortWithBus } from '../fixtures/ports.ts';
 
 export function onPath(program: string): boolean {
   return spawnSync(program, ['--version']).error === undefined;
@@ -27,30 +27,6 @@ export async function eventually<T>(look: () => Promise<T | undefined | false>, 
     await systemClock.sleep(50);
   }
   throw new Error(`not seen within ${withinMs} ms`, { cause: last });
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    server.close();
-  }
-}
-
-// Below the ephemeral range, the bus's too: a client's own port could take one of those at any moment.
-let nextPort = 10_100 + (process.pid % 500) * 16;
-
-/** A port that is free now, as is the cluster bus's beside it. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = nextPort++;
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
-  }
 }
 
 export class RedisServer {
@@ -109,7 +85,7 @@ export class RedisFarm {
   async add(count: number, args: readonly string[]): Promise<RedisServer[]> {
     const added: RedisServer[] = [];
     for (let index = 0; index < count; index++) {
-      const server = new RedisServer(join(this.dir, `redis-${this.servers.length}`), await freePort(), args);
+      const server = new RedisServer(join(this.dir, `redis-${this.servers.length}`), await claimPortWithBus(), args);
       this.servers.push(server);
       added.push(server);
     }

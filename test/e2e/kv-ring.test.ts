@@ -10,7 +10,8 @@ import { seededRandom } from '../../src/random.ts';
 import { buildRing, serverOf } from '../../templates/kit/src/ketama.ts';
 import { defineScript, KvUnavailableError } from '../../templates/kit/src/kv-client.ts';
 import { ringKv } from '../../templates/kit/src/kv-ring.ts';
-import { eventually, freePort, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
+import { claimPort } from '../fixtures/ports.ts';
+import { eventually, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
 
 let farm: RedisFarm;
 let proxy: ChildProcess | undefined;
@@ -22,7 +23,7 @@ interface NamedServer {
 }
 
 async function startProxy(servers: readonly NamedServer[]): Promise<number> {
-  const port = await freePort();
+  const port = await claimPort();
   const lines = servers.map(({ server, name, weight }) => `   - ${server.address}:${weight} ${name}`);
   const pool = [
     'pool:',
@@ -35,7 +36,7 @@ async function startProxy(servers: readonly NamedServer[]): Promise<number> {
   ];
   const file = join(farm.dir, 'nutcracker.yml');
   writeFileSync(file, `${[...pool, ...lines].join('\n')}\n`);
-  proxy = spawn('nutcracker', ['-c', file, '-s', String(await freePort()), '-a', '127.0.0.1'], { stdio: 'ignore' });
+  proxy = spawn('nutcracker', ['-c', file, '-s', String(await claimPort()), '-a', '127.0.0.1'], { stdio: 'ignore' });
   return port;
 }
 

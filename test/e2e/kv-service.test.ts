@@ -8,7 +8,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../templates/kit/src/clock.ts';
 import { createLog } from '../../templates/kit/src/log.ts';
 import { reconcile } from '../../templates/sharded-redis/service/src/reconcile.ts';
-import { eventually, freePort, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
+import { claimPort } from '../fixtures/ports.ts';
+import { eventually, onPath, RedisFarm, type RedisServer } from './kv-redis.ts';
 
 let farm: RedisFarm;
 let service: ChildProcess | undefined;
@@ -23,7 +24,7 @@ async function startService(servers: readonly RedisServer[], env: Record<string,
     format: 'esm',
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   });
-  const port = await freePort();
+  const port = await claimPort();
   const nodes = servers.map((server) => server.address).join(',');
   const kv = { KV_MODE: 'cluster', KV_NODES: nodes, KV_TIMEOUT_MS: '800', LOG_LEVEL: 'error' };
   service = spawn(process.execPath, [bundle], {

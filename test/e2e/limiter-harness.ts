@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Redis } from 'ioredis';
-import { freePort } from './mutants-redis.ts';
+import { claimPort } from '../fixtures/ports.ts';
 
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
@@ -59,7 +59,7 @@ export interface RedisProcess {
 }
 
 export async function startRedis(scope: Scope, ...settings: readonly string[]): Promise<RedisProcess> {
-  const port = await freePort();
+  const port = await claimPort();
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', await scope.directory()];
   const start = async (): Promise<RedisProcess> => {
     const child = scope.spawn('redis-server', [...args, '--logfile', 'log', ...settings]);
@@ -84,7 +84,7 @@ export async function ask(port: number, name: string, ...args: readonly (string 
 export async function startCluster(scope: Scope, nodeTimeoutMs: number): Promise<readonly RedisProcess[]> {
   const nodes: RedisProcess[] = [];
   for (let index = 0; index < 6; index++) {
-    const busPort = String(await freePort());
+    const busPort = String(await claimPort());
     const cluster = [
       '--cluster-enabled',
       'yes',
@@ -144,7 +144,7 @@ export async function startLimiter(
   policies: string,
   env: NodeJS.ProcessEnv,
 ): Promise<LimiterService> {
-  const port = await freePort();
+  const port = await claimPort();
   const file = join(await scope.directory(), 'policies.yaml');
   await writeFile(file, policies);
   const child = scope.spawn(process.execPath, [bundle], {

@@ -1,29 +1,12 @@
-/** Real redis-servers for the mutants, on free ports and in a folder of their own. */
+/** Real redis-servers for the mutants, on ports and in a folder of their own. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-
-/** Below the ephemeral range and below 55536, so that a cluster bus port fits above it. */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
-    const port = 11_000 + Math.floor(Math.random() * 10_000);
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
-  }
-  throw new Error('no free port from 11000 to 21000');
-}
-
-async function isFree(port: number): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const server = createServer()
-      .on('error', () => resolve(false))
-      .listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}
+import { claimPortWithBus } from '../fixtures/ports.ts';
 
 export interface RedisServer {
   readonly port: number;
@@ -39,7 +22,7 @@ export class RedisServers {
   readonly #servers: RedisServer[] = [];
 
   async start(...args: readonly string[]): Promise<RedisServer> {
-    const port = await freePort();
+    const port = await claimPortWithBus();
     const folder = mkdtempSync(join(this.#folder, 'redis-'));
     const quiet = ['--save', '', '--appendonly', 'no', '--bind', '127.0.0.1', '--dir', folder];
     const process = spawn('redis-server', ['--port', String(port), ...quiet, ...args], { stdio: 'ignore' });

@@ -11,9 +11,10 @@ import { monotonicOriginMs, systemClock } from '../../src/clock.ts';
 import { exactly } from '../../src/requirements/requirements.ts';
 import invariants from '../../templates/sharded-redis/invariants.ts';
 import workload from '../../templates/sharded-redis/workload.ts';
+import { claimPort } from '../fixtures/ports.ts';
 import { requirementsOf } from '../unit/templates/requirements.ts';
 import { Drive, type Handler, serve } from './mutants-drive.ts';
-import { freePort, type RedisServer, RedisServers, until } from './mutants-redis.ts';
+import { type RedisServer, RedisServers, until } from './mutants-redis.ts';
 
 const linkDelayMs = 150;
 
@@ -40,7 +41,7 @@ class SlowLink {
   }
 
   static async to(targetPort: number): Promise<SlowLink> {
-    const link = new SlowLink(await freePort(), targetPort);
+    const link = new SlowLink(await claimPort(), targetPort);
     await new Promise<void>((resolve) => link.#server.listen(link.port, '127.0.0.1', resolve));
     return link;
   }

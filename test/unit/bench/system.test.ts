@@ -15,6 +15,7 @@ import type { Deployment, Instance } from '../../../src/deploy/deployment.ts';
 import type { Pattern, ProcessSet } from '../../../src/pattern.ts';
 import type { Part, Plan } from '../../../src/plan/plan.ts';
 import type { Terminal } from '../../../src/terminal.ts';
+import { claimPort } from '../../fixtures/ports.ts';
 import { requirements } from './samples.ts';
 
 function instance(set: string, ordinal: number, port: number): Instance {
@@ -112,9 +113,9 @@ describe('default faults', () => {
 
 describe('checkReachable', () => {
   it('passes what listens, and names what does not', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
+    const port = await claimPort();
+    const server = createServer().listen(port, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as { port: number };
     const parts = [benched('store', { targets: [{ host: '127.0.0.1', port }] })];
     await checkReachable(parts, 2000);
     await new Promise((resolve) => server.close(resolve));

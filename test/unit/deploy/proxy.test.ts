@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
@@ -10,6 +10,7 @@ import { ProxyControl } from '../../../src/deploy/local/proxy/client.ts';
 import { tokenFile } from '../../../src/deploy/local/proxy/files.ts';
 import { ProxyServer } from '../../../src/deploy/local/proxy/server.ts';
 import { seededRandom } from '../../../src/random.ts';
+import { claimPort } from '../../fixtures/ports.ts';
 import { temporaryFolder } from '../../fixtures/temporary-folder.ts';
 
 const host = '127.0.0.1';
@@ -18,32 +19,26 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-async function listen(onConnection: (socket: Socket) => void): Promise<{ server: Server; port: number }> {
+async function listen(onConnection: (socket: Socket) => void): Promise<number> {
   const server = createServer({ allowHalfOpen: true }, onConnection).listen(0, host);
   await once(server, 'listening');
   closers.push(() => server.close());
-  return { server, port: (server.address() as { port: number }).port };
-}
-
-async function freePort(): Promise<number> {
-  const { server, port } = await listen(() => {});
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  return (server.address() as { port: number }).port;
 }
 
 /** A proxy before a server that says everything back; `owner` is who every connection comes from. */
 async function world(owner: string | null = null) {
   const accepted: Socket[] = [];
-  const echo = await listen((socket) => {
+  const target = await listen((socket) => {
     accepted.push(socket);
     socket.on('error', () => {});
     socket.pipe(socket);
     closers.push(() => socket.destroy());
   });
-  const [port, controlPort] = [await freePort(), await freePort()];
+  const [port, controlPort] = [await claimPort(), await claimPort()];
   const folder = temporaryFolder('proxy');
   writeFileSync(join(folder, tokenFile), 'secret');
-  const routes = [{ instance: 'store-0', set: 'store', listen: port, target: echo.port }];
+  const routes = [{ instance: 'store-0', set: 'store', listen: port, target }];
   const ownersOf = (connections: readonly LocalConnection[]) => connections.map(() => owner);
   const proxy = new ProxyServer({
     host,
@@ -227,7 +222,7 @@ describe('the fault proxy', () => {
   ])('tells apart who connects: from %s, cut off from %s: %s', async (owner, among, isCut) => {
     const found = await world(owner);
     const { port, control, routes, disturb } = found;
-    const [another, service] = [await freePort(), await freePort()];
+    const [another, service] = [await claimPort(), await claimPort()];
     await (await control()).setRoutes([
       ...routes,
       { instance: 'store-1', set: 'store', listen: another, target: 1 },
@@ -279,7 +274,7 @@ describe('the fault proxy', () => {
     const client = new Client(port);
     client.say('a');
     await until(() => client.text === 'a');
-    const more = await freePort();
+    const more = await claimPort();
     const opened = await control();
     await opened.setRoutes([...routes, { ...routes[0]!, instance: 'store-1', listen: more }]);
     const other = new Client(more);

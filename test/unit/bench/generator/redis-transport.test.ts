@@ -10,6 +10,7 @@ import { RedisTransport } from '../../../../src/bench/generator/redis-transport.
 import { RespReader } from '../../../../src/bench/generator/resp.ts';
 import type { TransportOptions } from '../../../../src/bench/generator/transport.ts';
 import type { RespRequest, RespResponse } from '../../../../src/bench/generator/workload.ts';
+import { claimPort } from '../../../fixtures/ports.ts';
 
 type Answering = (words: readonly string[], socket: Socket) => string | null;
 
@@ -163,8 +164,8 @@ describe('one server', () => {
   });
 
   it('that comes back within the time-out gets the requests that waited', async () => {
-    const server = await new FakeServer(() => '+OK\r\n').listen();
-    const { port } = server;
+    const port = await claimPort();
+    const server = await new FakeServer(() => '+OK\r\n').listen(port);
     const { ask } = transportTo([server], { ...ofOne, timeoutMs: 4000 });
     server.stop();
     const asked = ask(['GET', 'a']);
