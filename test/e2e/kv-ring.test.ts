@@ -36,7 +36,9 @@ async function startProxy(servers: readonly NamedServer[]): Promise<number> {
   ];
   const file = join(farm.dir, 'nutcracker.yml');
   writeFileSync(file, `${[...pool, ...lines].join('\n')}\n`);
-  proxy = spawn('nutcracker', ['-c', file, '-s', String(await claimPort()), '-a', '127.0.0.1'], { stdio: 'ignore' });
+  const log = join(farm.dir, 'nutcracker.log');
+  const args = ['-c', file, '-o', log, '-s', String(await claimPort()), '-a', '127.0.0.1'];
+  proxy = spawn('nutcracker', args, { stdio: 'ignore' });
   return port;
 }
 
