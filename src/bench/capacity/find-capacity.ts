@@ -54,10 +54,14 @@ export async function findCapacity(input: CapacityInput): Promise<CapacityReport
 /** A machine that is this busy has nothing left to give. */
 const exhaustedShare = 0.9;
 
+/** Of the answers, those that may be late. While a hypervisor runs somebody else every answer is, so that as much is enough. */
+const lateShare = 0.01;
+
 /**
  * A missed objective is the system's when the generator kept up, or when all of the machine was used up by the system and
  * its generator together: they share its cores, and the prediction counts both. A generator that fell behind with cores
- * to spare, or others that took a quarter of them, spoil a window that failed; one that passed has passed.
+ * to spare, others that took a quarter of them, or a hypervisor that took more than the share of answers that may be late
+ * spoil a window that failed; one that passed has passed.
  */
 export function judgeWindow(window: Window, cores: number): Omit<CapacityStep, 'factor' | 'why'> {
   const { offeredPerSecond, achievedPerSecond, p99Ms, failedShare, cpu, behindShare } = window;
@@ -88,6 +92,12 @@ export function judgeWindow(window: Window, cores: number): Omit<CapacityStep, '
   const why = `${first.name}: ${Number((first.measured ?? 0).toPrecision(4))} ${first.unit}`.trim();
   if (cpu !== null && cpu.foreignShare > crowdedShare) {
     return done('inconclusive', `${why}, while others took ${Math.round(cpu.foreignShare * 100)} % of the machine`);
+  }
+  if (cpu !== null && cpu.stolenShare > lateShare) {
+    return done(
+      'inconclusive',
+      `${why}, while a hypervisor took ${(cpu.stolenShare * 100).toFixed(1)} % of the machine`,
+    );
   }
   const exhausted = cpu !== null && cpu.ownShare + cpu.foreignShare >= exhaustedShare;
   const generatorFull = cpu !== null && cpu.benchUs >= 0.9 * 1000 * window.durationMs && cores > 1;

@@ -13,6 +13,8 @@ const usPerTick = 10_000;
 export interface ProcessCpu {
   readonly totalTicks: number;
   readonly busyTicks: number;
+  /** Of those, while a hypervisor ran somebody else. */
+  readonly stolenTicks: number;
   /** Of this process and of those that work in the project's folder. */
   readonly ownTicks: number;
   /** Of this process: generator threads, main thread, control. */
@@ -57,11 +59,12 @@ function instanceAt(cwd: string, folder: string): string | null {
 }
 
 /** The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already. */
-export function machineTicks(stat: string): Pick<ProcessCpu, 'totalTicks' | 'busyTicks'> {
+export function machineTicks(stat: string): Pick<ProcessCpu, 'totalTicks' | 'busyTicks' | 'stolenTicks'> {
   const fields = (/^cpu +(.*)$/m.exec(stat)?.[1] ?? '').split(' ').slice(0, 8).map(Number);
   const totalTicks = fields.reduce((sum, ticks) => sum + ticks, 0);
   if (fields.length < 5 || !Number.isFinite(totalTicks)) throw new Error('/proc/stat has no cpu line');
-  return { totalTicks, busyTicks: totalTicks - (fields[3] ?? 0) - (fields[4] ?? 0) };
+  const busyTicks = totalTicks - (fields[3] ?? 0) - (fields[4] ?? 0);
+  return { totalTicks, busyTicks, stolenTicks: fields[7] ?? 0 };
 }
 
 function processTicks(pid: string): number {
@@ -83,6 +86,8 @@ export interface CpuUse {
   /** Shares of all CPUs. */
   readonly ownShare: number;
   readonly foreignShare: number;
+  /** Of the foreign share, what a hypervisor took. */
+  readonly stolenShare: number;
 }
 
 /** Null when either sample is missing, or no time lies between them. An instance that is new counts from 0. */
@@ -98,5 +103,6 @@ export function cpuBetween(before: ProcessCpu | null, after: ProcessCpu | null):
     ),
     ownShare: share(own),
     foreignShare: share(after.busyTicks - before.busyTicks - own),
+    stolenShare: share(after.stolenTicks - before.stolenTicks),
   };
 }

@@ -87,6 +87,7 @@ class Machine {
       instanceUs: new Map(ids.filter((each) => each !== generator)),
       ownShare: Math.min(1, total / cores),
       foreignShare: 0,
+      stolenShare: 0,
     };
     const p99Ms = total / cores > 0.98 ? Number.POSITIVE_INFINITY : 1;
     return observe({ measured: offered, cpu, durationMs: 3000, p99Ms }, this.#model, roleOf);
@@ -183,7 +184,7 @@ describe('a calibration', () => {
   );
 
   it('keeps the p99 of windows that the system did not keep up with, and of none that others spoilt', () => {
-    const cpu: CpuUse = { benchUs: 0, instanceUs: new Map(), ownShare: 0.7, foreignShare: 0.1 };
+    const cpu: CpuUse = { benchUs: 0, instanceUs: new Map(), ownShare: 0.7, foreignShare: 0.1, stolenShare: 0 };
     const seen = { measured: model.rates, cpu, durationMs: 3000, p99Ms: 400 };
     expect(busyPoint(seen)).toEqual({ busyShare: expect.closeTo(0.8, 12), p99Ms: 400 });
     expect(busyPoint({ ...seen, cpu: { ...cpu, foreignShare: 0.3 } })).toBeNull();

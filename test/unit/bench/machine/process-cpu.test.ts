@@ -14,7 +14,7 @@ import { systemClock } from '../../../../src/clock.ts';
 describe('machineTicks', () => {
   it('counts guests once, and waiting for disks as idle', () => {
     const stat = 'cpu  100 1 50 800 20 3 4 22 60 1\ncpu0 1 1 1 1 1 1 1 1 0 0\n';
-    expect(machineTicks(stat)).toEqual({ totalTicks: 1000, busyTicks: 180 });
+    expect(machineTicks(stat)).toEqual({ totalTicks: 1000, busyTicks: 180, stolenTicks: 22 });
     expect(() => machineTicks('intr 5')).toThrow();
   });
 });
@@ -22,7 +22,7 @@ describe('machineTicks', () => {
 describe('cpuBetween', () => {
   const sample = (totalTicks: number, busyTicks: number, ownTicks: number): ProcessCpu => {
     const instanceTicks = new Map([['store-0', ownTicks - 10]]);
-    return { totalTicks, busyTicks, ownTicks, benchTicks: 10, instanceTicks };
+    return { totalTicks, busyTicks, stolenTicks: 5, ownTicks, benchTicks: 10, instanceTicks };
   };
 
   it('takes for foreign what was busy and not ours', () => {
@@ -31,6 +31,11 @@ describe('cpuBetween', () => {
       ownShare: 0.2,
     });
     expect(cpuBetween(sample(1000, 500, 100), sample(2000, 600, 300))).toMatchObject({ foreignShare: 0 });
+  });
+
+  it('tells apart what a hypervisor took', () => {
+    const after = { ...sample(2000, 1100, 300), stolenTicks: 55 };
+    expect(cpuBetween(sample(1000, 500, 100), after)).toMatchObject({ foreignShare: 0.4, stolenShare: 0.05 });
   });
 
   it('tells what each instance used; one that is new counts from its beginning', () => {
