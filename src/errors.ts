@@ -241,11 +241,12 @@ export const catalogue = {
     what: ({ holder, stack }) => `the stack ${stack} is locked by ${holder}`,
     mend: () => 'wait for it; if it is dead, run the same command with --unlock',
   }),
-  'kubernetes.no-builder': entry<{ bundles: readonly string[] }>({
+  'kubernetes.no-builder': entry<{ bundles: readonly string[]; found: string }>({
     exitCode: 4,
-    meaning: 'Images are to be built, and there is neither docker nor buildah.',
-    what: ({ bundles }) => `neither docker nor buildah is on PATH to build ${bundles.join(', ')}`,
-    mend: ({ bundles }) => `install one, or name images: ${bundles.map((bundle) => `--image ${bundle}=…`).join(' ')}`,
+    meaning: 'Images are to be built, and there is neither docker with a daemon that answers nor buildah.',
+    what: ({ bundles, found }) => `nobody can build ${bundles.join(', ')}: ${found}`,
+    mend: ({ bundles }) =>
+      `start docker's daemon, install buildah, or name images: ${bundles.map((bundle) => `--image ${bundle}=…`).join(' ')}`,
   }),
   'kubernetes.image-failed': entry<{ step: string; lines: readonly string[] }>({
     exitCode: 5,

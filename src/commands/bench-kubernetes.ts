@@ -64,7 +64,7 @@ export async function benchInCluster(
   const phases = settings.faults ?? plan.requirements.faults ?? [];
   requireReach(phases, outOfScale(plan, phases));
   const deployment = await kubernetesDeployment(project, record, plan.topology);
-  const ready = image ?? (await buildBenchImage(project, record, registry ?? null, terminal));
+  const ready = image ?? (await buildBenchImage(record, registry ?? null, terminal));
   const order: BenchOrder = { plan, deployment, settings };
   const left = await runInCluster({
     record,
@@ -94,18 +94,19 @@ function atFullScale(plan: Plan): Plan {
 }
 
 async function buildBenchImage(
-  project: string,
   { context }: DeploymentRecord,
   registry: string | null,
   { interrupt: signal, note: report }: Terminal,
 ): Promise<string> {
   const { withBenchContext } = await import('../deploy/kubernetes/bench-image.ts');
   const { buildAndShip } = await import('../deploy/kubernetes/images.ts');
+  const { requireBuilder } = await import('../deploy/kubernetes/builder.ts');
+  const builder = await requireBuilder(['bench'], process.env.PATH ?? '', signal);
   report('packing dsp for its image (--image bench=… names one that is there)');
   return withBenchContext(signal, async (folder, tag) => {
     const image = `${registry === null ? '' : `${registry}/`}dsp/bench:${tag}`;
-    const where = { folder, dockerfile: join(folder, 'Dockerfile'), bundles: ['bench'] };
-    await buildAndShip({ ...where, image, registry, context, signal, report, home: homeOf(project) });
+    const dockerfile = join(folder, 'Dockerfile');
+    await buildAndShip({ builder, folder, dockerfile, image, registry, context, signal, report });
     return image;
   });
 }

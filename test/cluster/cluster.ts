@@ -83,20 +83,28 @@ export function startDsp(cwd: string, args: readonly string[], env: Record<strin
   return { pid: child.pid ?? -1, said, ended };
 }
 
-/** A project of `requirements` in a folder of its own, built; with the flags that name its images in the cluster. */
+/** The image of each engine that the cluster has, as flags. */
+export const engineImages: readonly string[] = ['--image', 'redis-server=redis:7.0'];
+
+/** A project of `requirements` in a folder of its own, with its packages; not built. */
+export async function newProject(requirements: string, flags: readonly string[] = []): Promise<string> {
+  const project = join(mkdtempSync(ownFolder), 'project');
+  const made = await dsp(dirname(project), ['new', project, '--answers', requirements, '--yes', ...flags]);
+  if (made.exitCode !== 0) throw new Error(made.err);
+  await withPackages(project);
+  return project;
+}
+
+/** A new project, built; with the flags that name its images in the cluster. */
 export async function makeProject(
   requirements: string,
   flags: readonly string[] = [],
 ): Promise<{ readonly project: string; readonly images: readonly string[] }> {
-  const folder = mkdtempSync(ownFolder);
-  const project = join(folder, 'project');
-  const made = await dsp(folder, ['new', project, '--answers', requirements, '--yes', ...flags]);
-  if (made.exitCode !== 0) throw new Error(made.err);
-  await withPackages(project);
+  const project = await newProject(requirements, flags);
   await execa('npm', ['run', 'build'], { cwd: project });
-  const images: string[] = ['--image', 'redis-server=redis:7.0'];
+  const images = [...engineImages];
   for (const bundle of readdirSync(join(project, 'docker'))) {
-    const context = mkdtempSync(join(folder, 'image-'));
+    const context = mkdtempSync(join(dirname(project), 'image-'));
     mkdirSync(join(context, 'dist'));
     cpSync(join(project, 'dist', `${bundle}.mjs`), join(context, 'dist', `${bundle}.mjs`));
     cpSync(join(project, 'docker', bundle, 'Dockerfile'), join(context, 'Dockerfile'));
@@ -105,12 +113,12 @@ export async function makeProject(
   return { project, images };
 }
 
-/** Deletes the folder that `makeProject` made; nothing when it made none, as after a failure. */
+/** Deletes the folder that `newProject` made; nothing when it made none, as after a failure. */
 export function removeProject(project: string): void {
   if (project === '') return;
   const folder = dirname(project);
   // What is above an empty or relative path is somebody else's.
-  if (!folder.startsWith(ownFolder)) throw new Error(`${folder} was not made by makeProject`);
+  if (!folder.startsWith(ownFolder)) throw new Error(`${folder} was not made by newProject`);
   rmSync(folder, { recursive: true, force: true });
 }
 

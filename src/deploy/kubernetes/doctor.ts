@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { DspError } from '../../errors.ts';
 import type { Check } from '../doctor-check.ts';
 import { findExecutable, isAtLeast } from '../engines.ts';
+import { searchBuilder } from './builder.ts';
 import { type Cluster, checkNamespace, checkReachable, chooseContext } from './cluster.ts';
 import { homeOf, readRecord } from './home.ts';
 
@@ -24,7 +25,7 @@ export async function examineCluster(needs: ClusterNeeds): Promise<readonly Chec
   const checks: Check[] = [
     check('kubectl', 'kubectl', kubectl, 'install it: https://kubernetes.io/docs/tasks/tools'),
     await checkPulumi(searchPath),
-    checkBuilder(searchPath),
+    await checkBuilder(searchPath, needs.signal),
   ];
   if (kubectl === null) return checks;
   return [...checks, ...(await checkCluster(needs))];
@@ -54,10 +55,12 @@ async function checkPulumi(searchPath: string): Promise<Check> {
 }
 
 /** Without one, every image has to be named. */
-function checkBuilder(searchPath: string): Check {
-  const found = ['docker', 'buildah'].map((name) => findExecutable(name, searchPath)).find((path) => path !== null);
-  const mend = 'install docker or buildah, or name the images: dsp deploy --target kubernetes --image <bundle>=<ref>';
-  return check('builder', 'docker or buildah, to build images', found ?? null, mend);
+async function checkBuilder(searchPath: string, signal: AbortSignal): Promise<Check> {
+  const need = 'docker with its daemon, or buildah, to build images';
+  const { builder, found } = await searchBuilder(searchPath, signal);
+  const named = 'name the images: dsp deploy --target kubernetes --image <bundle>=<ref>';
+  const mend = `start docker's daemon, install buildah, or ${named}`;
+  return { ...check('builder', need, builder && found, mend), found };
 }
 
 async function checkCluster({ project, signal, ...place }: ClusterNeeds): Promise<readonly Check[]> {

@@ -7,9 +7,9 @@ import { sha256 } from '../../digest.ts';
 import { DspError } from '../../errors.ts';
 import type { Topology } from '../../pattern.ts';
 import { bundlesOf } from '../../plan/bundles.ts';
-import { findExecutable } from '../engines.ts';
 import { writeWhole } from '../local/registry.ts';
 import { bundlePath } from '../local/resolve.ts';
+import { type Builder, pushArgs, requireBuilder } from './builder.ts';
 import type { Home } from './home.ts';
 
 export interface ImageRequest {
@@ -34,20 +34,26 @@ export async function provideImages(request: ImageRequest): Promise<Readonly<Rec
   checkGiven(given, [...bundles, ...enginesOf(topology)]);
   const missing = bundles.filter((bundle) => given[bundle] === undefined);
   if (missing.length === 0) return given;
-  const built = readBuilt(request.home);
-  const images: Record<string, string> = { ...given };
-  for (const bundle of missing) {
-    const image = imageName(request, bundle);
-    // Where it was loaded or pushed to is part of what was done.
-    const place = request.registry ?? request.context;
-    if (built[image] !== place) {
-      await build(request, bundle, image, missing);
-      built[image] = place;
-      await writeWhole(builtPath(request.home), `${JSON.stringify(built, null, 1)}\n`);
-    }
-    images[bundle] = image;
+  const images = Object.fromEntries(missing.map((bundle) => [bundle, imageName(request, bundle)]));
+  await buildStale(request, images);
+  return { ...given, ...images };
+}
+
+/** By bundle. Who builds is asked for once, and only when something is to be built. */
+async function buildStale(request: ImageRequest, images: Readonly<Record<string, string>>): Promise<void> {
+  const { home, signal } = request;
+  const built = readBuilt(home);
+  // Where it was loaded or pushed to is part of what was done.
+  const place = request.registry ?? request.context;
+  const stale = Object.entries(images).filter(([, image]) => built[image] !== place);
+  if (stale.length === 0) return;
+  const builder = await requireBuilder(Object.keys(images), process.env.PATH ?? '', signal);
+  for (const [bundle, image] of stale) {
+    const dockerfile = join(home.root, dockerfileOf(bundle));
+    await buildAndShip({ ...request, builder, image, folder: home.root, dockerfile });
+    built[image] = place;
+    await writeWhole(builtPath(home), `${JSON.stringify(built, null, 1)}\n`);
   }
-  return images;
 }
 
 function enginesOf({ processSets }: Topology): readonly string[] {
@@ -68,34 +74,20 @@ function imageName({ home, project, registry }: ImageRequest, bundle: string): s
 
 const dockerfileOf = (bundle: string) => join('docker', bundle, 'Dockerfile');
 
-async function build(request: ImageRequest, bundle: string, image: string, all: readonly string[]): Promise<void> {
-  const { home } = request;
-  await buildAndShip({
-    ...request,
-    image,
-    bundles: all,
-    folder: home.root,
-    dockerfile: join(home.root, dockerfileOf(bundle)),
-  });
-}
-
-export interface Build extends Pick<ImageRequest, 'home' | 'registry' | 'context' | 'signal' | 'report'> {
+export interface Build extends Pick<ImageRequest, 'registry' | 'context' | 'signal' | 'report'> {
+  readonly builder: Builder;
   readonly image: string;
   /** What is copied from. */
   readonly folder: string;
   readonly dockerfile: string;
-  /** Whose images could be named instead. */
-  readonly bundles: readonly string[];
 }
 
 /** Builds one image, and takes it to where the cluster finds it, as far as that is known. */
 export async function buildAndShip(request: Build): Promise<void> {
-  const { image, folder, dockerfile, bundles, registry, context, report } = request;
-  const builder = (['docker', 'buildah'] as const).find((name) => findExecutable(name, process.env.PATH ?? ''));
-  if (builder === undefined) throw new DspError('kubernetes.no-builder', { bundles });
-  report(`building ${image} (${builder})`);
-  await run(request, builder, ['build', '--file', dockerfile, '--tag', image, folder]);
-  if (registry !== null) return run(request, builder, ['push', image]);
+  const { builder, image, folder, dockerfile, registry, context, report } = request;
+  report(`building ${image} (${builder.name})`);
+  await run(request, builder.path, ['build', '--file', dockerfile, '--tag', image, folder]);
+  if (registry !== null) return run(request, builder.path, pushArgs(builder, image));
   const load = loader(context, image);
   if (load !== null) return run(request, load[0], load[1]);
   report(`  ${image} is not pushed anywhere: unless the cluster shares this machine's images, give --registry`);
