@@ -181,7 +181,8 @@ describe('a campaign', () => {
     expect(new Set(seeds.flatMap((record) => record.faults.map(({ fault }) => fault))).size).toBe(2);
     expect(seeds.flatMap((record) => record.faults).every(({ hit }) => hit)).toBe(true);
     const summary = JSON.parse(readFileSync(join(folder, 'campaign.json'), 'utf8')) as CampaignSummary;
-    expect(summary).toMatchObject({ seeds: 2, violations: 0 });
+    const reasons = seeds.map(({ seed, reason }) => `seed ${seed}: ${reason}`);
+    expect(summary, reasons.join('\n')).toMatchObject({ seeds: 2, violations: 0 });
     expect(summary.runs).toEqual(seeds);
     expect(pidsNow()).toEqual(before);
   });
