@@ -44,8 +44,8 @@ export interface ModelInput {
   readonly slowness?: number;
 }
 
-/** {@link roundTripUs} of the machine and hour that the priors of service times are of. */
-export const referenceRoundTripUs = 20;
+/** {@link roundTripUs} of the machine and hour that the priors of service times are of: two cores of an AMD EPYC. */
+export const referenceRoundTripUs = 14;
 
 /** Processes of one kind: a set, or those of it that have a role. */
 export const kindOf = ({ set, role }: Pick<Work, 'set' | 'role'>) => (role === undefined ? set : `${set}/${role}`);
