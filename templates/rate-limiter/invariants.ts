@@ -170,14 +170,12 @@ function overlaps(entry: HistoryEntry, { fromMs, toMs }: Span): boolean {
 
 /**
  * A bucket starts with an unknown level (the store may have restarted just before the run) and restarts empty after a
- * fault of the store; both count as a burst taken. Denials while the store is disturbed are declared, not judged. So are
- * those without the store after a fault of an instance: one that slept finds that what it asked the store for took too long.
+ * fault of the store; both count as a burst taken. Denials while the store is disturbed are declared, not judged.
  */
 function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): InvariantResult {
   // What instances hold, and what has come back to the store since one of them asked.
   const slack = policy.ratePerMs * clockSlackMs + roundingUnits + leasedUnits(policy) + policy.leaseChunk;
   const spans = storeFaults(input).map((fault) => disturbance(fault, input));
-  const own = ownFaults(input).map((fault) => disturbance(fault, input));
   const died = policy.leaseChunk === 0 ? [] : ownFaults(input).map((fault) => lostWith(fault, policy, input));
   const held = grown(input, policy).map(({ span, leased }) => ({
     fromMs: span.fromMs,
@@ -190,10 +188,7 @@ function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): Inva
   let admitted = 0;
   const violations: Violation[] = [];
   for (const [key, entries] of keys) {
-    const during = (entry: HistoryEntry, faults: readonly Span[]) => faults.some((span) => overlaps(entry, span));
-    const denied = entries.filter(
-      (entry) => isDenial(entry) && !during(entry, spans) && !(isWithoutStore(entry) && during(entry, own)),
-    );
+    const denied = entries.filter((entry) => isDenial(entry) && !spans.some((span) => overlaps(entry, span)));
     const resets = [beforeTheRun, ...spans].map((span) => resetAfter(span, entries, policy.burst));
     const taken = entries.filter(mayHaveTaken).map(asConsumption);
     admitted += entries.filter(isAdmission).length;
@@ -209,8 +204,7 @@ function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): Inva
   const { target } = input.requirements.availability;
   const note =
     `${violations.length} of ${below} checks below the limit were denied; an availability of ${target} allows ` +
-    `${round((1 - target) * below)}${spans.length === 0 ? '' : '; denials while the store was disturbed are declared'}` +
-    (own.length === 0 ? '' : '; those without the store after a fault of an instance are, too');
+    `${round((1 - target) * below)}${spans.length === 0 ? '' : '; denials while the store was disturbed are declared'}`;
   const about = { id: 'no-wrong-denial', title: 'callers below their limit are admitted', note };
   return invariantResult(about, admitted + judged, violations.length > (1 - target) * below ? violations : []);
 }
@@ -232,15 +226,11 @@ function isAdmission(entry: HistoryEntry): boolean {
 }
 
 function isDenial(entry: HistoryEntry): boolean {
-  return isAnswered(entry, ruling.denied) || isWithoutStore(entry);
-}
-
-function isWithoutStore(entry: HistoryEntry): boolean {
-  return isAnswered(entry, ruling.deniedWithoutStore);
+  return isAnswered(entry, ruling.denied) || isAnswered(entry, ruling.deniedWithoutStore);
 }
 
 function mayHaveTaken(entry: HistoryEntry): boolean {
-  return entry.outcome === 'unknown' || isAdmission(entry) || isWithoutStore(entry);
+  return entry.outcome === 'unknown' || isAdmission(entry) || isAnswered(entry, ruling.deniedWithoutStore);
 }
 
 function asAnswered({ sentMs, answeredMs, value }: HistoryEntry): { sentMs: number; answeredMs: number; cost: number } {

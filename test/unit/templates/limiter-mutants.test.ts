@@ -174,17 +174,6 @@ describe('what it says', () => {
     expect(denials(2900, 3100, 3115)).toBe('violated');
   });
 
-  it('forgives denials without the store after a fault of an instance, and none of the store’s own', () => {
-    const own = { ...kill, kind: 'pause' as const, part: 'limiter', instance: 'limiter-api-0', set: 'limiter-api' };
-    const verdict = (result: number, atMs: number, faults: readonly FaultWindow[]) =>
-      check([entry(-5000, 1), entry(atMs, result)], { faults })[1]?.verdict;
-    expect(verdict(-1, 1500, [own])).toBe('held');
-    expect(verdict(0, 1500, [own])).toBe('violated');
-    expect(verdict(-1, 1500, [])).toBe('violated');
-    expect(verdict(-1, 3100, [own])).toBe('violated');
-    expect(verdict(-1, 1500, [{ ...own, hit: false }])).toBe('violated');
-  });
-
   it('takes the level at the start of the history for unknown', () => {
     expect(check([entry(0, 0), entry(5, 0)])[1]?.verdict).toBe('held');
     expect(check([entry(0, 0), entry(50, 0)])[1]?.verdict).toBe('violated');
