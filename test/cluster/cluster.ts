@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { expect } from 'vitest';
 import { withBenchContext } from '../../src/deploy/kubernetes/bench-image.ts';
 import { withPackages } from '../fixtures/packages.ts';
 
@@ -138,6 +139,22 @@ export async function inStore(
   const cli = `cli() { redis-cli -c --no-auth-warning --user ${user} -h $DSP_POD_IP "$@"; }`;
   const whole = `export REDISCLI_AUTH=${password}; ${cli}; ${script}`;
   return (await kubectl(...inNamespace, 'exec', pod, '--container', 'main', '--', 'sh', '-c', whole)).trim();
+}
+
+/** Selects what belongs to a project. */
+export const partOf = (projectName: string): readonly string[] => [
+  '--selector',
+  `app.kubernetes.io/part-of=${projectName}`,
+];
+
+/** Destroys a deployment as its user does, and sees that nothing of it is left: namespace, claims, secrets, anywhere. */
+export async function destroyToNothing(project: string, namespace: string, projectName: string): Promise<void> {
+  const { exitCode, err } = await dsp(project, ['destroy']);
+  expect(err).toMatch(/deleted \d+ resources/);
+  expect(exitCode).toBe(0);
+  expect(await kubectl('get', 'namespace', namespace, '--ignore-not-found')).toBe('');
+  const kinds = 'all,pvc,secrets,configmaps,networkpolicies,pdb';
+  expect(await kubectl('get', kinds, '--all-namespaces', '--output', 'name', ...partOf(projectName))).toBe('');
 }
 
 /** The image of this dsp for a bench. */

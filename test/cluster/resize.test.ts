@@ -4,9 +4,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { absent, deployArgs, dsp, inStore, kubectl, makeProject, removeProject, sweep, write } from './cluster.ts';
+import {
+  absent,
+  deployArgs,
+  destroyToNothing,
+  dsp,
+  inStore,
+  kubectl,
+  makeProject,
+  removeProject,
+  sweep,
+  write,
+} from './cluster.ts';
 
 const namespace = `dsp-resize-${process.pid}`;
+const projectName = `resized-${process.pid}`;
 const requirements = fileURLToPath(new URL('dsp.yaml', import.meta.url));
 const stored = 200;
 const each = (command: string) => `i=0; while [ $i -lt ${stored} ]; do echo "${command}"; i=$((i+1)); done | cli`;
@@ -16,7 +28,7 @@ describe.skipIf(absent !== null)(
   `a resized store on a cluster${absent === null ? '' : ` (skipped: ${absent})`}`,
   () => {
     beforeAll(async () => {
-      const made = await makeProject(requirements, ['--set', `name=resized-${process.pid}`]);
+      const made = await makeProject(requirements, ['--set', `name=${projectName}`]);
       project = made.project;
       const { exitCode, err } = await dsp(project, [...deployArgs(namespace), ...made.images]);
       if (exitCode !== 0) throw new Error(err);
@@ -55,6 +67,10 @@ describe.skipIf(absent !== null)(
     it('takes them back with the volumes that they left', async () => {
       await resize(4096);
       expect(await readAll('store-redis-0')).toBe(`${stored}`);
+    });
+
+    it('is destroyed to nothing, with what it left while it was larger', async () => {
+      await destroyToNothing(project, namespace, projectName);
     });
 
     /** Plans for another amount of data, sees in a preview that the nodes change, and deploys. */
