@@ -8,7 +8,7 @@ import type { JudgedLine } from './results/results.ts';
 import type { BenchedPart } from './system.ts';
 
 export interface Concluded extends Omit<ShardsInput, 'result'> {
-  readonly result: ShardsInput['result'] & Pick<LoadResult, 'faults'>;
+  readonly result: ShardsInput['result'] & Pick<LoadResult, 'faults' | 'clockSteps'>;
 }
 
 export async function conclude(input: Concluded): Promise<JudgedLine> {
@@ -30,6 +30,7 @@ async function invariantsOf(input: Concluded, benched: BenchedPart): Promise<Rep
     requirements: plan.requirements,
     history: index < 0 ? [] : result.history.of(index, part.name),
     faults: result.faults,
+    clockSteps: result.clockSteps,
     probe,
   });
   return found

@@ -4,6 +4,7 @@
  */
 
 import type { Phase } from '../checkers/history.ts';
+import type { ClockStep } from '../checkers/invariant.ts';
 import { type Clock, monotonicOriginMs } from '../clock.ts';
 import { DspError } from '../errors.ts';
 import { isChange } from '../requirements/faults.ts';
@@ -15,6 +16,7 @@ import { type RateShape, steadyShape } from './generator/rate-shape.ts';
 import type { Target } from './generator/target.ts';
 import { threadCpuMs } from './generator/thread.ts';
 import { type CpuUse, cpuBetween, type ProcessCpu } from './machine/process-cpu.ts';
+import { WallClockWatch } from './machine/wall-clock.ts';
 import type { FaultRecord } from './report.ts';
 import { CellSums } from './results/cell-sums.ts';
 import type { Cell, PhaseSpan, SeriesLog } from './results/figures.ts';
@@ -74,6 +76,8 @@ export interface LoadResult {
   readonly series: SeriesLog;
   readonly history: HistoryLog;
   readonly faults: readonly FaultRecord[];
+  /** Of the machine's wall clock, from the warm-up on. */
+  readonly clockSteps: readonly ClockStep[];
   /** CPU time that the generator threads used during the steady load; null when unknown. */
   readonly generatorCpuMs: number | null;
   /** During the steady load; null when unknown. */
@@ -85,6 +89,8 @@ const leadMs = 50;
 /** After a second's end, every thread has said what ended in it. */
 const settleMs = 400;
 const progressEveryMs = 500;
+/** The more often, the fewer windows of the history may have had a step in them. */
+const clockEveryMs = 50;
 
 /** Throws `bench.prepare` when the preparation's requests fail, and the signal's reason when interrupted; no thread is left. */
 export async function runLoad(plan: LoadPlan, deps: LoadDeps): Promise<LoadResult> {
@@ -107,6 +113,7 @@ class LoadRun {
   readonly #aborted: Promise<never>;
   /** Its signal outlives the run: a search makes many. */
   readonly #ended = new AbortController();
+  #wallClock: WallClockWatch | null = null;
   #threadNumbers: readonly (number | null)[] = [];
   #startMs = 0;
   #lastFailureMs = 0;
@@ -135,6 +142,7 @@ class LoadRun {
 
   async go(): Promise<LoadResult> {
     const ticking = setInterval(() => this.#tick(), progressEveryMs);
+    const watching = setInterval(() => this.#lookAtClock(), clockEveryMs);
     try {
       await this.#prepare();
       await this.#begin();
@@ -150,13 +158,24 @@ class LoadRun {
       return this.#result(Number.isNaN(generatorCpuMs) ? null : generatorCpuMs, cpu);
     } finally {
       clearInterval(ticking);
+      clearInterval(watching);
       this.#sayCells(Number.POSITIVE_INFINITY);
     }
   }
 
   #result(generatorCpuMs: number | null, cpu: CpuUse | null): LoadResult {
-    const { spans, cells, series, faults } = this.#measured;
-    return { spans, cells, series, faults, startMs: this.#startMs, history: this.#history, generatorCpuMs, cpu };
+    const { spans, cells, series, faults, clockSteps } = this.#measured;
+    return {
+      spans,
+      cells,
+      series,
+      faults,
+      clockSteps,
+      startMs: this.#startMs,
+      history: this.#history,
+      generatorCpuMs,
+      cpu,
+    };
   }
 
   async stop(): Promise<void> {
@@ -177,6 +196,7 @@ class LoadRun {
     this.#startMs = this.#now() + leadMs;
     for (const thread of this.#threads) thread.send({ kind: 'begin', startMs: this.#startMs, phase: 'warmup' });
     this.#write = this.#deps.begin?.(this.#startMs) ?? null;
+    this.#wallClock = new WallClockWatch(this.#deps.clock);
     this.#say({ kind: 'phase', phase: 'prepare', atMs: this.#phaseStartMs });
     await this.#turn('warmup', this.#startMs);
     await this.#sleep(this.#plan.warmupMs);
@@ -241,6 +261,7 @@ class LoadRun {
     for (const thread of this.#threads) thread.send({ kind: 'finish', atMs });
     await this.#turn('final', atMs);
     await this.#all('finished');
+    this.#lookAtClock();
     this.#sayCells(Number.POSITIVE_INFINITY);
     this.#say({ kind: 'ended', atMs: this.#now(), historyCut: this.#history.cut });
   }
@@ -275,6 +296,11 @@ class LoadRun {
 
   #seenMs(beforeSecond: number): number {
     return Number.isFinite(beforeSecond) ? this.#startMs + 1000 * beforeSecond : this.#now();
+  }
+
+  #lookAtClock(): void {
+    const step = this.#wallClock?.look() ?? null;
+    if (step !== null) this.#say({ kind: 'clock', ...step });
   }
 
   /** What the result follows from is what is written. */

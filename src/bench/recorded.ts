@@ -79,7 +79,7 @@ export class Recorded {
   #ofLoad(): Benched {
     const head = this.#head;
     const { requirements, scale, smoke, machine } = head;
-    const { cells, spans, faults, foreignCpuShare, historyCut, series } = this.#measured;
+    const { cells, spans, faults, foreignCpuShare, historyCut, series, clockSteps } = this.#measured;
     const names = head.parts.map(({ name }) => name);
     const steadyControl = cells.filter(({ part, phase }) => part === controlName && phase === 'steady');
     const checks = judgeRun({
@@ -88,11 +88,11 @@ export class Recorded {
       thresholds: this.#thresholds(),
     });
     const invariants = this.#judged?.invariants ?? [];
+    const startMs = this.#measured.startMs ?? head.startMs;
     const judgement = judgeVerdict({
-      ...{ checks, invariants, faults, scale, smoke, loadedParts: names },
+      ...{ checks, invariants, faults, scale, smoke, loadedParts: names, clockSteps, startMs },
       historyCut: historyCut ?? 0,
     });
-    const startMs = this.#measured.startMs ?? head.startMs;
     const report: Report = {
       schemaVersion: 1,
       dspVersion: head.dspVersion,
@@ -109,6 +109,7 @@ export class Recorded {
       checks: checks.map(({ check }) => check),
       invariants,
       faults,
+      ...(clockSteps.length > 0 && { clockSteps }),
       ...(this.#judged?.shards && { shards: this.#judged.shards }),
       figures: loadFigures(cells, spans),
       series: names.map((part) => series.of(part)),

@@ -1,7 +1,7 @@
 /** The Report: what was measured, the checks, the verdict, the seed. */
 
 import type { Phase } from '../checkers/history.ts';
-import type { FaultWindow, InvariantResult } from '../checkers/invariant.ts';
+import type { ClockStep, FaultWindow, InvariantResult } from '../checkers/invariant.ts';
 import type { HotKey } from '../pattern.ts';
 import type { ShardLoads } from './verdict/shard-loads.ts';
 
@@ -133,6 +133,8 @@ export interface Report {
   readonly checks: readonly CheckResult[];
   readonly invariants: readonly (InvariantResult & { readonly part: string })[];
   readonly faults: readonly FaultRecord[];
+  /** Of the machine's wall clock during the run; absent: none was seen. */
+  readonly clockSteps?: readonly ClockStep[];
   readonly figures: readonly LoadFigures[];
   /** Of a run that was cut; its invariants were not judged. */
   readonly cut?: Cut;

@@ -25,6 +25,15 @@ export interface FaultWindow {
   readonly scope?: Json;
 }
 
+/** The wall clock of the bench's machine jumped, by which a part may count. */
+export interface ClockStep {
+  /** It happened between these moments, on the history's clock. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Above 0: forward. No less than it was. */
+  readonly byMs: number;
+}
+
 export interface CheckInput {
   readonly part: string;
   readonly sizing: Json;
@@ -33,6 +42,8 @@ export interface CheckInput {
   /** Of this part only, in order of `sentMs`. Final reads have phase `final`. */
   readonly history: readonly HistoryEntry[];
   readonly faults: readonly FaultWindow[];
+  /** Those of clock faults, which only some processes see, are not among them. */
+  readonly clockSteps: readonly ClockStep[];
   /** What {@link Invariants.probe} returned after the final reads; null when not probed. */
   readonly probe: Json;
 }

@@ -17,6 +17,8 @@ import { ruling } from './ruling.ts';
 
 /** The store counts in whole microseconds and the history in fractions of a millisecond. */
 const clockSlackMs = 1;
+/** Where a store's clock steps further, its buckets are emptied; up to that, time stands still or leaps. */
+const largestStepMs = 1000;
 /** Sums of costs and of rate × time as floating point give them. */
 const roundingUnits = 1e-6;
 /** A check without an answer consumes within this time or not at all: the service gives its store less. */
@@ -78,6 +80,11 @@ function leased({ instances, leaseChunk }: BenchPolicy): string {
   return leaseChunk === 0 ? '' : `, ${instances} instances × ${leaseChunk} units leased`;
 }
 
+function leapt(steps: CheckInput['clockSteps']): string {
+  const forwardMs = steps.reduce((sum, { byMs }) => sum + Math.max(0, byMs), 0);
+  return forwardMs === 0 ? '' : `; the machine’s wall clock went forward by up to ${round(forwardMs)} ms`;
+}
+
 function overAdmitted(key: string, window: AdmissionWindow, input: CheckInput): string {
   const sinceMs = window.fromMs - (input.history[0]?.sentMs ?? 0);
   return `key ${key} was admitted ${figures(window)}, ${round(window.excess)} too many, ${round(sinceMs)} ms into the run`;
@@ -96,9 +103,11 @@ function claimsOf(input: CheckInput, policy: BenchPolicy): { claims: readonly Cl
   const failovers = policy.failoverLossMs === 0 ? [] : storeFaults(input);
   const units = policy.burst + policy.ratePerMs * policy.failoverLossMs;
   const added = grown(input, policy).map(({ span, leased }) => ({ ...span, units: leased }));
-  const allowances = [...failovers.map((fault) => ({ ...disturbance(fault, input), units })), ...added];
+  const leaps = input.clockSteps.map((step) => ({ ...step, units: policy.ratePerMs * Math.max(0, step.byMs) }));
+  const allowances = [...failovers.map((fault) => ({ ...disturbance(fault, input), units })), ...added, ...leaps];
   const forgotten =
     (failovers.length === 0 ? '' : `; ${failovers.length} failovers may admit ${round(units)} more each`) +
+    leapt(input.clockSteps) +
     added.map((one) => `; ${round(one.units)} more leased by instances that were added for a time`).join('');
   const withStore = (entry: HistoryEntry) => isAnswered(entry, ruling.admitted);
   const withoutStore = (entry: HistoryEntry) => isAnswered(entry, ruling.admittedWithoutStore);
@@ -129,6 +138,23 @@ function storeFaults(input: CheckInput): readonly FaultWindow[] {
   return input.faults.filter((fault) => fault.hit && fault.part !== input.part);
 }
 
+/** Times in which checks may be denied without the store, or by emptied buckets. */
+function storeDisturbances(input: CheckInput): readonly Span[] {
+  const { recoveryMs } = input.requirements.availability;
+  const steps = input.clockSteps.filter(({ byMs }) => Math.abs(byMs) > largestStepMs);
+  return [
+    ...storeFaults(input).map((fault) => disturbance(fault, input)),
+    ...steps.map(({ fromMs, toMs }) => ({ fromMs, toMs: toMs + recoveryMs })),
+  ];
+}
+
+/** While a clock that was set back has not come to where it was, nothing drains: as if that had been taken. */
+function stoodStill({ clockSteps }: CheckInput, { ratePerMs }: BenchPolicy): readonly Consumption[] {
+  return clockSteps
+    .filter(({ byMs }) => byMs < 0)
+    .map(({ fromMs, toMs, byMs }) => ({ fromMs, byMs: toMs - byMs, units: -byMs * ratePerMs }));
+}
+
 /** Faults of the limiter's own instances. */
 function ownFaults(input: CheckInput): readonly FaultWindow[] {
   return input.faults.filter((fault) => fault.hit && fault.part === input.part);
@@ -150,9 +176,17 @@ function grown(input: CheckInput, policy: BenchPolicy): readonly { span: Span; l
 }
 
 /** What an instance that dies, or sleeps, has leased of a key is spent by nobody. */
-function lostWith(fault: FaultWindow, { leaseChunk }: BenchPolicy, input: CheckInput): Consumption {
-  const { fromMs, toMs } = disturbance(fault, input);
-  return { fromMs, byMs: toMs, units: leaseChunk };
+function lostWithInstances(input: CheckInput, { leaseChunk }: BenchPolicy): readonly Consumption[] {
+  if (leaseChunk === 0) return [];
+  return ownFaults(input).map((fault) => {
+    const { fromMs, toMs } = disturbance(fault, input);
+    return { fromMs, byMs: toMs, units: leaseChunk };
+  });
+}
+
+/** Units leased by instances that are there for a time may be spent by nobody, too. */
+function heldByMore(input: CheckInput, policy: BenchPolicy): readonly Consumption[] {
+  return grown(input, policy).map(({ span, leased }) => ({ fromMs: span.fromMs, byMs: span.toMs, units: leased }));
 }
 
 interface Span {
@@ -170,30 +204,31 @@ function overlaps(entry: HistoryEntry, { fromMs, toMs }: Span): boolean {
 
 /**
  * A bucket starts with an unknown level (the store may have restarted just before the run) and restarts empty after a
- * fault of the store; both count as a burst taken. Denials while the store is disturbed are declared, not judged.
+ * fault of the store; both count as a burst taken. Denials while the store is disturbed are declared, not judged. A denial
+ * without the store's word says nothing of a caller's level: such a check was not served, and the load counts it as failed.
  */
 function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): InvariantResult {
   // What instances hold, and what has come back to the store since one of them asked.
   const slack = policy.ratePerMs * clockSlackMs + roundingUnits + leasedUnits(policy) + policy.leaseChunk;
-  const spans = storeFaults(input).map((fault) => disturbance(fault, input));
-  const died = policy.leaseChunk === 0 ? [] : ownFaults(input).map((fault) => lostWith(fault, policy, input));
-  const held = grown(input, policy).map(({ span, leased }) => ({
-    fromMs: span.fromMs,
-    byMs: span.toMs,
-    units: leased,
-  }));
+  const spans = storeDisturbances(input);
+  const elsewhere = [...lostWithInstances(input, policy), ...heldByMore(input, policy), ...stoodStill(input, policy)];
   const startMs = input.history[0]?.sentMs ?? 0;
   const beforeTheRun = { fromMs: startMs - 1, toMs: startMs - 1 };
   let judged = 0;
   let admitted = 0;
+  let unserved = 0;
   const violations: Violation[] = [];
   for (const [key, entries] of keys) {
-    const denied = entries.filter((entry) => isDenial(entry) && !spans.some((span) => overlaps(entry, span)));
+    const denied = entries.filter(
+      (entry) => isAnswered(entry, ruling.denied) && !spans.some((span) => overlaps(entry, span)),
+    );
     const resets = [beforeTheRun, ...spans].map((span) => resetAfter(span, entries, policy.burst));
     const taken = entries.filter(mayHaveTaken).map(asConsumption);
     admitted += entries.filter(isAdmission).length;
     judged += denied.length;
-    for (const wrong of wrongDenials([...resets, ...died, ...held, ...taken], denied.map(asAnswered), policy, slack)) {
+    unserved += entries.filter((entry) => isAnswered(entry, ruling.deniedWithoutStore)).length;
+    const consumed = [...resets, ...elsewhere, ...taken];
+    for (const wrong of wrongDenials(consumed, denied.map(asAnswered), policy, slack)) {
       const sentence =
         `key ${key} was denied ${wrong.cost} units with at least ${round(wrong.tokens)} left, ` +
         `${round(wrong.sentMs - startMs)} ms into the run`;
@@ -204,7 +239,8 @@ function noWrongDenial(input: CheckInput, policy: BenchPolicy, keys: Keys): Inva
   const { target } = input.requirements.availability;
   const note =
     `${violations.length} of ${below} checks below the limit were denied; an availability of ${target} allows ` +
-    `${round((1 - target) * below)}${spans.length === 0 ? '' : '; denials while the store was disturbed are declared'}`;
+    `${round((1 - target) * below)}${spans.length === 0 ? '' : '; denials while the store was disturbed are declared'}` +
+    (unserved === 0 ? '' : `; ${unserved} more were denied without the store, and are no part of this`);
   const about = { id: 'no-wrong-denial', title: 'callers below their limit are admitted', note };
   return invariantResult(about, admitted + judged, violations.length > (1 - target) * below ? violations : []);
 }
@@ -223,10 +259,6 @@ function isAnswered(entry: HistoryEntry, result: number): boolean {
 
 function isAdmission(entry: HistoryEntry): boolean {
   return isAnswered(entry, ruling.admitted) || isAnswered(entry, ruling.admittedWithoutStore);
-}
-
-function isDenial(entry: HistoryEntry): boolean {
-  return isAnswered(entry, ruling.denied) || isAnswered(entry, ruling.deniedWithoutStore);
 }
 
 function mayHaveTaken(entry: HistoryEntry): boolean {

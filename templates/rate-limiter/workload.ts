@@ -8,6 +8,7 @@
 
 import { keyDraw, uniform } from '../../src/key-skew.ts';
 import type {
+  Json,
   Judgement,
   Workload,
   WorkloadContext,
@@ -105,7 +106,7 @@ function create(context: WorkloadContext): WorkloadRun {
       const key = hot ? hotKey(random) : `${prefix}-cold-${coldKey(random)}`;
       return checkRequest(policy.name, key, costOf(mix, random));
     },
-    judge,
+    judge: (_, response) => judge(response, context.options.onStoreFailure),
   };
 }
 
@@ -115,9 +116,10 @@ function costOf(mix: KeyMix, random: Random): number {
 
 /**
  * Admitted is what a caller takes for admitted: status 200, whatever the body. Without an answer the check may have
- * consumed, but nobody was admitted.
+ * consumed, but nobody was admitted. Where a limiter denies because it can't reach its store, the caller was not served: that
+ * counts as a failed request, while to admit or to count by itself then is what was asked for.
  */
-function judge(_: WorkloadRequest, response: WorkloadResponse | null): Judgement {
+function judge(response: WorkloadResponse | null, onStoreFailure: Json | undefined): Judgement {
   if (response === null || response.status >= 500) return { outcome: 'unknown', correct: false, result: ruling.denied };
   const answer = parseAnswer(response.body);
   const withoutStore = answer?.reason === 'store' || answer?.reason === 'unreplicated';
@@ -127,8 +129,9 @@ function judge(_: WorkloadRequest, response: WorkloadResponse | null): Judgement
   }
   if (response.status === 429) {
     const retryAfter = /^[1-9]\d*$/.test(response.headers['retry-after'] ?? '');
+    const served = !withoutStore || onStoreFailure === 'local';
     const result = withoutStore ? ruling.deniedWithoutStore : ruling.denied;
-    return { outcome: 'ok', correct: answer?.allowed === false && retryAfter, result };
+    return { outcome: 'ok', correct: answer?.allowed === false && retryAfter && served, result };
   }
   return { outcome: 'fail', correct: false, result: ruling.denied };
 }

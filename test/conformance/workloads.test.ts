@@ -135,6 +135,7 @@ describe.each(cases)('the invariants of %s', (_, pattern) => {
     requirements,
     history: [],
     faults: [],
+    clockSteps: [],
     probe: null,
   };
 

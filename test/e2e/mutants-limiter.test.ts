@@ -79,7 +79,16 @@ describe('limiters on a real Redis', () => {
       await server.close();
     }
     const { part, sizing, options, requirements } = context;
-    return invariants.check({ part, sizing, options, requirements, history: drive.finish(), faults: [], probe: null });
+    return invariants.check({
+      part,
+      sizing,
+      options,
+      requirements,
+      history: drive.finish(),
+      faults: [],
+      clockSteps: [],
+      probe: null,
+    });
   }
 
   it('holds where one script decides', async () => {

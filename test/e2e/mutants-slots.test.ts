@@ -69,7 +69,7 @@ describe('a real Redis Cluster', () => {
       requirements: requirementsOf(),
       history: [],
     };
-    const results = invariants.check({ ...input, faults: [], probe: seen });
+    const results = invariants.check({ ...input, faults: [], clockSteps: [], probe: seen });
     return Object.fromEntries(
       results.map(({ id, verdict, violations }) => [id, { verdict, violations: violations.join('\n') }]),
     );

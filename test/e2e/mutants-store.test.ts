@@ -144,7 +144,7 @@ describe('a failover of a real Redis', () => {
     const fault = await store.failOver();
     await loading;
     await drive.readBack();
-    return invariants.check({ ...context, history: drive.finish(), faults: [fault], probe: null });
+    return invariants.check({ ...context, history: drive.finish(), faults: [fault], clockSteps: [], probe: null });
   }
 
   const lostWrites = (results: readonly InvariantResult[]) => results.find(({ id }) => id === 'no-lost-writes');

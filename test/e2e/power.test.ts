@@ -78,7 +78,7 @@ async function losePower({ appendfsync, rpoMs, instrumented = 'power', leastMs =
   await loading;
   await until('an answer', async () => (await client.ping().catch(() => '')) === 'PONG');
   await drive.readBack();
-  const found = invariants.check({ ...context, history: drive.finish(), faults: [fault], probe: null });
+  const found = invariants.check({ ...context, history: drive.finish(), faults: [fault], clockSteps: [], probe: null });
   return { witness, lostWrites: found.find((one) => one.id === 'no-lost-writes')! };
 }
 

@@ -1,6 +1,7 @@
 /** What a run measured, added up from its lines: the same lines give the same, whether they are new or read back. */
 
 import type { Phase } from '../../checkers/history.ts';
+import type { ClockStep } from '../../checkers/invariant.ts';
 import type { FaultRecord } from '../report.ts';
 import { CellSums } from './cell-sums.ts';
 import { type Cell, type PhaseSpan, SeriesLog } from './figures.ts';
@@ -11,6 +12,7 @@ export class Measurements {
   readonly #cells = new CellSums(({ part, operation, phase }) => `${part} ${operation} ${phase}`);
   readonly #begun: { readonly phase: Phase; readonly atMs: number }[] = [];
   readonly #faults: FaultRecord[] = [];
+  readonly #clockSteps: ClockStep[] = [];
   #foreignCpuShare: number | null = null;
   #seenMs = 0;
   #ended: { readonly historyCut: number } | null = null;
@@ -33,6 +35,9 @@ export class Measurements {
         return;
       case 'fault':
         this.#faults.push(line.fault);
+        return;
+      case 'clock':
+        this.#clockSteps.push({ fromMs: line.fromMs, toMs: line.toMs, byMs: line.byMs });
         return;
       case 'others':
         this.#foreignCpuShare = line.cpuShare;
@@ -63,6 +68,11 @@ export class Measurements {
 
   get faults(): readonly FaultRecord[] {
     return this.#faults;
+  }
+
+  /** Of the machine's wall clock. */
+  get clockSteps(): readonly ClockStep[] {
+    return this.#clockSteps;
   }
 
   /** Share of the machine's CPU that others used during the steady load; null when unknown. */

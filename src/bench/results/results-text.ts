@@ -162,6 +162,7 @@ const lineShape = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('seen'), atMs }),
   z.strictObject({ kind: z.literal('fault'), fault }),
   z.strictObject({ kind: z.literal('others'), cpuShare: share }),
+  z.strictObject({ kind: z.literal('clock'), fromMs: atMs, toMs: atMs, byMs: number }),
   z.strictObject({ kind: z.literal('ended'), atMs, historyCut: count }),
   z.strictObject({ kind: z.literal('step'), step }),
   z.strictObject({ kind: z.literal('capacity'), capacity }),

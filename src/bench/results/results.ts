@@ -6,6 +6,7 @@
 
 import { type Fingerprint, fingerprint } from '../../capacity/measured.ts';
 import type { Phase } from '../../checkers/history.ts';
+import type { ClockStep } from '../../checkers/invariant.ts';
 import { sha256, withSortedKeys } from '../../digest.ts';
 import { formatPlan } from '../../plan/file.ts';
 import type { Plan } from '../../plan/plan.ts';
@@ -60,6 +61,8 @@ export type LoadLine =
   | { readonly kind: 'fault'; readonly fault: FaultRecord }
   /** Share of the machine's CPU that others used during the steady load. */
   | { readonly kind: 'others'; readonly cpuShare: number | null }
+  /** The machine's wall clock jumped. */
+  | ({ readonly kind: 'clock' } & ClockStep)
   /** The load is over. `historyCut`: operations that found no room in the history. */
   | { readonly kind: 'ended'; readonly atMs: number; readonly historyCut: number };
 

@@ -4,6 +4,7 @@
  * seen, and held. The worst wins in that order, because a violation stays one however poor the rest of the run was.
  */
 
+import type { ClockStep } from '../../checkers/invariant.ts';
 import type { FaultRecord, Report, Verdict } from '../report.ts';
 import type { Judged } from './checks.ts';
 import { scaleText } from './checks.ts';
@@ -19,6 +20,10 @@ export interface VerdictInput {
   readonly historyCut: number;
   /** Parts that were to take load. */
   readonly loadedParts: readonly string[];
+  /** Of the machine's wall clock. */
+  readonly clockSteps: readonly ClockStep[];
+  /** When the load began, on the same clock. */
+  readonly startMs: number;
 }
 
 export interface Judgement {
@@ -100,7 +105,12 @@ function wholeRunReasons(input: VerdictInput, correct: boolean): readonly Reason
 
 /** What a pass does not say. */
 function remarks(input: VerdictInput): readonly string[] {
-  return input.faults.length === 0 ? ['no fault was injected: recovery was not judged'] : [];
+  const steps = input.clockSteps.map(({ fromMs, byMs }) => {
+    const way = byMs > 0 ? 'forward' : 'back';
+    const [atS, stepMs] = [(fromMs - input.startMs) / 1000, Math.ceil(Math.abs(byMs))];
+    return `this machine’s wall clock went ${way} by up to ${stepMs} ms, ${atS.toFixed(1)} s into the run: allowed for`;
+  });
+  return [...steps, ...(input.faults.length === 0 ? ['no fault was injected: recovery was not judged'] : [])];
 }
 
 function reason(verdict: Reason['verdict'], text: string): Reason {

@@ -35,7 +35,7 @@ function judge(
   { instances = leasing.instances, faults = [] as readonly FaultWindow[] } = {},
 ): readonly InvariantResult[] {
   const sizing = { policy, instances, leaseChunk };
-  const common = { part: 'limiter', options: {}, requirements: requirementsOf(), faults, probe: null };
+  const common = { part: 'limiter', options: {}, requirements: requirementsOf(), faults, clockSteps: [], probe: null };
   return invariants.check({ ...common, sizing, history } satisfies CheckInput);
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { HistoryEntry } from '../../../src/checkers/history.ts';
 import type { CheckInput, FaultWindow, InvariantResult } from '../../../src/checkers/invariant.ts';
 import { seededRandom } from '../../../src/random.ts';
 import invariants from '../../../templates/rate-limiter/invariants.ts';
@@ -10,10 +11,12 @@ import {
   hammer,
   type MakeLimiter,
   nonAtomic,
+  onSteppedClock,
   outage,
   perInstance,
   rightLimiter,
   sharedBucket,
+  stepMs,
 } from './limiter-simulation.ts';
 import { requirementsOf } from './requirements.ts';
 
@@ -27,7 +30,15 @@ const hammering: Hammering = {
 const sizing = { policy: { name: 'default', limit: 100, periodMs: 1000, burst: 10 } };
 
 function check(history: CheckInput['history'], over: Partial<CheckInput> = {}): readonly InvariantResult[] {
-  const common = { part: 'limiter', sizing, options: {}, requirements: requirementsOf(), faults: [], probe: null };
+  const common = {
+    part: 'limiter',
+    sizing,
+    options: {},
+    requirements: requirementsOf(),
+    faults: [],
+    clockSteps: [],
+    probe: null,
+  };
   return invariants.check({ ...common, history, ...over });
 }
 
@@ -92,6 +103,48 @@ describe('a failover of the store', () => {
     const seeds = [...Array(100).keys()];
     expect(seeds.filter((seed) => judge('full', seed)[0]?.verdict === 'violated').length).toBeGreaterThan(75);
   });
+});
+
+describe('a step of the wall clock that the store counts by', () => {
+  const judge = (byMs: number, seed: number, clockSteps: CheckInput['clockSteps'], make = onSteppedClock(byMs)) =>
+    check(hammer(make, hammering, seededRandom(seed)), { clockSteps });
+  const seen = (byMs: number) => [{ fromMs: stepMs - 5, toMs: stepMs + 5, byMs: byMs + Math.sign(byMs) }];
+  const seeds = [...Array(100).keys()];
+
+  it.each([40, -40, 3, -3])('is held against no limiter where the bench saw it: %d ms', (byMs) => {
+    for (const seed of seeds) {
+      for (const { id, verdict, violations } of judge(byMs, seed, seen(byMs))) {
+        expect(verdict, `seed ${seed}: ${id}: ${violations[0]}`).toBe('held');
+      }
+    }
+  });
+
+  it('allows no more than it explains', () => {
+    const violated = (byMs: number, steps: CheckInput['clockSteps'], id: number) =>
+      seeds.filter((seed) => judge(byMs, seed, steps)[id]?.verdict === 'violated').length;
+    expect(violated(90, [], 0)).toBe(100);
+    expect(violated(90, seen(20), 0)).toBe(100);
+    expect(violated(90, [{ fromMs: 1e6, toMs: 1e6, byMs: 91 }], 0)).toBe(100);
+    expect(violated(-90, [], 1)).toBeGreaterThan(60);
+    expect(violated(-90, seen(-20), 1)).toBeGreaterThan(40);
+    const broken = seeds.filter((seed) => judge(40, seed, seen(40), nonAtomic)[0]?.verdict === 'violated');
+    expect(broken).toHaveLength(100);
+  });
+
+  it('says how far it went, and judges nobody where a step empties the buckets', () => {
+    expect(judge(40, 1, seen(40))[0]?.note).toContain('; the machine’s wall clock went forward by up to 41 ms');
+    const clockSteps = [{ fromMs: 1000, toMs: 1050, byMs: 3_600_000 }];
+    const denials = (fromMs: number) => [...Array(40).keys()].map((i) => denial(fromMs + i));
+    const soon = check(denials(1500), { clockSteps });
+    expect(soon.map(({ verdict }) => verdict)).not.toContain('violated');
+    const later = check([denial(50_000), ...denials(100_000)], { clockSteps });
+    expect(later.map(({ verdict }) => verdict)).toContain('violated');
+  });
+
+  function denial(sentMs: number): HistoryEntry {
+    const timing = { sentMs, answeredMs: sentMs + 1, phase: 'steady' } as const;
+    return { part: 'limiter', operation: 'check', key: 'k', value: 1, outcome: 'ok', result: 0, ...timing };
+  }
 });
 
 describe('what it says', () => {
@@ -172,6 +225,15 @@ describe('what it says', () => {
     expect(denials(500, 1500, 2900)).toBe('held');
     expect(denials(2900, 3100, 3105)).toBe('held');
     expect(denials(2900, 3100, 3115)).toBe('violated');
+  });
+
+  it('takes no denial without the store for a ruling, and says how many there were', () => {
+    const history = [entry(0, 1), ...Array.from({ length: 20 }, (_, i) => entry(500 + i, -1)), entry(2000, 1)];
+    expect(check(history)[1]).toMatchObject({
+      verdict: 'held',
+      note: expect.stringContaining('; 20 more were denied'),
+    });
+    expect(check(history.map((e) => ({ ...e, result: Math.max(0, e.result) })))[1]?.verdict).toBe('violated');
   });
 
   it('takes the level at the start of the history for unknown', () => {

@@ -46,6 +46,23 @@ export const rightLimiter: MakeLimiter = (bucket, time) => {
   };
 };
 
+/** When the clock of the store of {@link onSteppedClock} steps. */
+export const stepMs = 150;
+
+/** Right but for its clock: forward by so much, or back, and then time stands still for as long. */
+export const onSteppedClock =
+  (byMs: number): MakeLimiter =>
+  (bucket, time) => {
+    const store = new Tokens(bucket);
+    const stoppedAtMs = () => Math.max(time.nowMs + byMs, Math.min(time.nowMs, stepMs));
+    return (key, cost, decide) => {
+      const nowMs = time.nowMs < stepMs ? time.nowMs : stoppedAtMs();
+      const tokens = store.read(key, nowMs);
+      if (tokens >= cost) store.write(key, tokens - cost, nowMs);
+      decide(byStore(tokens >= cost));
+    };
+  };
+
 /** GET, then SET: between the two another check reads the same level. */
 export const nonAtomic: MakeLimiter = (bucket, time, random) => {
   const store = new Tokens(bucket);

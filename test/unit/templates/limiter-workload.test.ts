@@ -146,14 +146,20 @@ describe('answers', () => {
       answer(200, { allowed: true, ...standing, reason: 'store' }),
       { ...ok, result: ruling.admittedWithoutStore },
     ],
-    [
-      'denied for want of a replica',
-      answer(429, { allowed: false, ...standing, reason: 'unreplicated' }, retry),
-      { ...ok, result: ruling.deniedWithoutStore },
-    ],
   ])('that are right: %s', (_, response, judgement) => {
     expect(run.judge(request, response)).toEqual(judgement);
   });
+
+  it.each(['store', 'unreplicated'])(
+    'that are right only of a limiter that decides alone then: denied, %s',
+    (reason) => {
+      const response = answer(429, { allowed: false, ...standing, reason }, retry);
+      const by = (onStoreFailure: string) => workload.create(contextOf({ options: { onStoreFailure } }));
+      const denied = { outcome: 'ok', result: ruling.deniedWithoutStore };
+      expect(by('closed').judge(request, response)).toEqual({ ...denied, correct: false });
+      expect(by('local').judge(request, response)).toEqual({ ...denied, correct: true });
+    },
+  );
 
   it.each([
     ['200 that says denied', answer(200, { allowed: false, ...standing }), 'ok', 1],

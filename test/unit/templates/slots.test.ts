@@ -147,6 +147,7 @@ describe('the part without a load of its own', () => {
       ...input,
       history: [],
       faults: [],
+      clockSteps: [],
       probe: { servers: healthy } as unknown as Json,
     });
     expect(results.map(({ id, verdict }) => [id, verdict])).toEqual([

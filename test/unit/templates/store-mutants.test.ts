@@ -18,7 +18,16 @@ function judge({ history, fault }: StoreRun, { rpoMs, stalenessMs }: Demands): R
     loss: { rpoMs },
     consistency: stalenessMs === 0 ? { level: 'linearizable', stalenessMs } : { level: 'bounded', stalenessMs },
   });
-  const input = { part: 'store', sizing, options: {}, requirements, history, faults: [fault], probe: null };
+  const input = {
+    part: 'store',
+    sizing,
+    options: {},
+    requirements,
+    history,
+    faults: [fault],
+    clockSteps: [],
+    probe: null,
+  };
   return Object.fromEntries(invariants.check(input).map((result) => [result.id, result]));
 }
 
@@ -167,7 +176,16 @@ describe('what may be lost', () => {
       const other = { ...kill, instance, startMs, healedMs: startMs + 2000, scope } as FaultWindow;
       const history = [write(1, 0), write(2, 12_500), atEnd(1)];
       const requirements = requirementsOf({ loss: { rpoMs: 0 } });
-      const input = { part: 'store', options: {}, requirements, faults: [one, other], probe: null, sizing, history };
+      const input = {
+        part: 'store',
+        options: {},
+        requirements,
+        faults: [one, other],
+        clockSteps: [],
+        probe: null,
+        sizing,
+        history,
+      };
       return invariants.check(input).find(({ id }) => id === 'no-lost-writes')?.verdict;
     };
     expect(verdict({ slots: [[7000, 8000]] })).toBe('held');
@@ -189,7 +207,14 @@ describe('what may be lost', () => {
   });
 
   it('is everything in a cache, as long as it is gone and not old', () => {
-    const input = { part: 'store', options: {}, requirements: requirementsOf(), faults: [], probe: null };
+    const input = {
+      part: 'store',
+      options: {},
+      requirements: requirementsOf(),
+      faults: [],
+      clockSteps: [],
+      probe: null,
+    };
     const verdict = (read: number) =>
       invariants
         .check({ ...input, sizing: { ...sizing, mode: 'cache' }, history: [write(1, 0), write(2, 100), atEnd(read)] })

@@ -19,6 +19,8 @@ const good: VerdictInput = {
   smoke: false,
   historyCut: 0,
   loadedParts: ['store'],
+  clockSteps: [],
+  startMs: 1_790_000_000_000,
 };
 const judge = (changes: Partial<VerdictInput>) => judgeVerdict({ ...good, ...changes });
 const violated = { ...invariant, verdict: 'violated' as const, violations: ['write 7 was lost'], violationCount: 3 };
