@@ -7,7 +7,8 @@ import type { Phase } from '../checkers/history.ts';
 import type { ClockStep } from '../checkers/invariant.ts';
 import { type Clock, monotonicOriginMs } from '../clock.ts';
 import { DspError } from '../errors.ts';
-import { isChange } from '../requirements/faults.ts';
+import type { FaultRun } from './faults/fault-course.ts';
+import { recoveryMs } from './faults/recovery.ts';
 import type { FromGenerator, GeneratorPart } from './generator/generator-protocol.ts';
 import { type GeneratorThread, startGeneratorThread } from './generator/generator-thread.ts';
 import { HistoryLog } from './generator/history-log.ts';
@@ -29,7 +30,7 @@ export type Retarget = (targets: Readonly<Record<string, readonly Target[]>>) =>
 /** Injects the faults of one phase, holds and heals them; resolves when the heal is complete. Heals before it rejects, too. */
 export interface FaultStep {
   readonly name: string;
-  run(signal: AbortSignal, retarget: Retarget): Promise<readonly Omit<FaultRecord, 'recoveredMs'>[]>;
+  run(signal: AbortSignal, retarget: Retarget): Promise<readonly FaultRun[]>;
 }
 
 export interface LoadPlan {
@@ -116,6 +117,7 @@ class LoadRun {
   #wallClock: WallClockWatch | null = null;
   #threadNumbers: readonly (number | null)[] = [];
   #startMs = 0;
+  readonly #failuresMs: number[] = [];
   #lastFailureMs = 0;
   #phase: Phase = 'prepare';
   #phaseStartMs = 0;
@@ -225,9 +227,8 @@ class LoadRun {
     this.#deps.signal.throwIfAborted();
     await this.#enter('recover');
     const quiet = await this.#untilQuiet();
-    for (const record of records) {
-      const sinceMs = isChange(record.kind) ? record.healedMs : record.startMs;
-      const recoveredMs = quiet ? Math.max(0, this.#lastFailureMs - sinceMs) : null;
+    for (const { healingMs, ...record } of records) {
+      const recoveredMs = quiet ? recoveryMs({ ...record, healingMs }, this.#failuresMs) : null;
       this.#say({ kind: 'fault', fault: { ...record, recoveredMs } });
     }
     this.#fault = null;
@@ -275,7 +276,10 @@ class LoadRun {
   #onProgress(workerIndex: number, message: Extract<FromGenerator, { kind: 'progress' }>): void {
     for (const batch of message.history) this.#history.add(workerIndex, batch);
     for (const cell of message.cells) this.#unsaid.add({ ...cell, part: this.#plan.parts[cell.part]?.name ?? '' });
-    this.#lastFailureMs = Math.max(this.#lastFailureMs, message.lastFailureMs);
+    for (const ms of message.failuresMs) {
+      this.#failuresMs.push(ms);
+      this.#lastFailureMs = Math.max(this.#lastFailureMs, ms);
+    }
   }
 
   #tick(): void {

@@ -60,7 +60,7 @@ export interface FaultRecord extends FaultWindow {
   /** As the user would write it. */
   readonly fault: string;
   readonly witness: string;
-  /** From the fault to the first moment after which no request fails; null when not seen. */
+  /** From the fault, or from its heal, to the last request that failed because of it (recovery.ts); null: still failing. */
   readonly recoveredMs: number | null;
 }
 

@@ -26,7 +26,7 @@ const shape = z.strictObject({
     .array(z.strictObject({ busyShare: us, p99Ms: us }))
     .readonly()
     .optional(),
-  /** By `<fault kind>:<part>.<role>`: ms from the fault to the last request that failed. */
+  /** By `<fault kind>:<part>.<role>`: ms to the last request that failed. */
   downtimes: z
     .record(z.string(), z.strictObject({ meanMs: us, lowMs: us, highMs: us, samples: us, plannedMs: us }))
     .optional(),

@@ -27,10 +27,15 @@ export type FaultKind = (typeof faultKinds)[number];
 
 /**
  * A change that is made to a running system and takes as long as it takes: what counts is whether anything still fails
- * once it is made. Of any other fault, recovery counts from its beginning.
+ * once it is made.
  */
 export function isChange(kind: FaultKind): boolean {
   return kind === 'scale' || kind === 'rolling-restart';
+}
+
+/** It hits again and again until it is healed: what counts is whether anything still fails after the last time. */
+export function recurs(kind: FaultKind): boolean {
+  return kind === 'reset';
 }
 
 export interface FaultSpec {

@@ -21,6 +21,8 @@ import type { Resized } from '../input.ts';
 export interface FaultRun extends FaultWindow {
   /** As the user would write it. */
   readonly fault: string;
+  /** When its heal began. */
+  readonly healingMs: number;
   /** What was seen of the hit and of the heal. */
   readonly witness: string;
 }
@@ -74,6 +76,7 @@ export async function runFault(spec: FaultSpec, context: FaultContext): Promise<
   const startMs = sharedNowMs(context.clock);
   const course = courseOf(spec, target, context);
   const hit = await hitAndHold(spec, course, context);
+  const healingMs = sharedNowMs(context.clock);
   const healed = await heal(spec, course, target?.id ?? spec.part, hit.hit);
   const healedMs = sharedNowMs(context.clock);
   signal.throwIfAborted();
@@ -85,6 +88,7 @@ export async function runFault(spec: FaultSpec, context: FaultContext): Promise<
     set: target?.set ?? '',
     part: spec.part,
     startMs,
+    healingMs,
     healedMs,
     hit: hit.hit && healed.hit,
     ...(hit.assumed ? { assumed: true as const } : {}),
@@ -278,7 +282,8 @@ function nobodyHit(spec: FaultSpec, { clock, instances }: FaultContext): FaultRu
   const atMs = sharedNowMs(clock);
   const { kind, part, role, text } = spec;
   const witness = `none of the ${instances.length} instances of ${part} is ${role} now`;
-  return { kind, fault: text, instance: '', set: '', part, startMs: atMs, healedMs: atMs, hit: false, witness };
+  const moments = { startMs: atMs, healingMs: atMs, healedMs: atMs };
+  return { kind, fault: text, instance: '', set: '', part, ...moments, hit: false, witness };
 }
 
 function sharedNowMs(clock: Clock): number {

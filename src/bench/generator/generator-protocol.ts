@@ -68,8 +68,8 @@ export type FromGenerator =
       readonly history: readonly HistoryBatch[];
       /** What came since the last message. */
       readonly cells: readonly CellData[];
-      /** Intended time of the latest request that failed or was dropped; 0 when none did. */
-      readonly lastFailureMs: number;
+      /** Intended times of requests that failed or were dropped: of many within a hundredth of a second, the latest. */
+      readonly failuresMs: readonly number[];
     }
   | { readonly kind: 'finished' };
 

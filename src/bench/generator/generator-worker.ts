@@ -98,10 +98,9 @@ async function main(port: MessagePort, config: GeneratorConfig): Promise<void> {
   const driver = new Driver({ parts, recorder, clock: systemClock, originMs, timeoutMs, maxConnections });
   const post = (message: FromGenerator) => port.postMessage(message);
   const report = () => {
-    const { history, cells } = recorder.take();
-    const { lastFailureMs } = recorder;
+    const { history, cells, failuresMs } = recorder.take();
     port.postMessage(
-      { kind: 'progress', history, cells, lastFailureMs } satisfies FromGenerator,
+      { kind: 'progress', history, cells, failuresMs } satisfies FromGenerator,
       history.flatMap(buffersOf),
     );
   };

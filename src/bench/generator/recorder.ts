@@ -2,8 +2,8 @@
 
 import type { Outcome, Phase } from '../../checkers/history.ts';
 import {
-  type CellData,
   type Counts,
+  type FromGenerator,
   type HistoryBatch,
   type HistoryColumns,
   outcomes,
@@ -69,15 +69,12 @@ export class Recorder {
   #full: HistoryBatch[] = [];
   #nameCount = 0;
   #newNames: string[] = [];
-  #lastFailureMs = 0;
+  /** By hundredth of a second, the latest. */
+  #failures = new Map<number, number>();
 
   /** `originMs` returns the start of second 0. */
   constructor(originMs: () => number) {
     this.#originMs = originMs;
-  }
-
-  get lastFailureMs(): number {
-    return this.#lastFailureMs;
   }
 
   record(ended: Ended): void {
@@ -93,21 +90,28 @@ export class Recorder {
     const timed = ended.correct || ended.status === 'timeout';
     if (timed) cell.latency.record(ended.endedMs - ended.intendedMs);
     const bad = dropped || !ended.correct;
-    if (bad && ended.inHistory) this.#lastFailureMs = Math.max(this.#lastFailureMs, ended.intendedMs);
+    if (bad && ended.inHistory) this.#fail(ended.intendedMs);
     if (ended.inHistory && !dropped) this.#keep(part, ended);
   }
 
   /** What came since the last call. */
-  take(): { readonly history: readonly HistoryBatch[]; readonly cells: readonly CellData[] } {
+  take(): Omit<Extract<FromGenerator, { kind: 'progress' }>, 'kind'> {
     this.#parts.forEach((part, index) => {
       if (part.columns.rows > 0) this.#close(index, part.columns);
       part.latest.clear();
     });
     const history = this.#full;
     const cells = this.#cells.map((cell) => ({ ...cell, latency: cell.latency.data(), lag: cell.lag.data() }));
+    const failuresMs = [...this.#failures.values()];
     this.#full = [];
     this.#cells = [];
-    return { history, cells };
+    this.#failures = new Map();
+    return { history, cells, failuresMs };
+  }
+
+  #fail(intendedMs: number): void {
+    const hundredth = Math.floor(intendedMs / 10);
+    this.#failures.set(hundredth, Math.max(this.#failures.get(hundredth) ?? 0, intendedMs));
   }
 
   /** The keys of the part's history. */

@@ -7,7 +7,7 @@
  */
 
 import type { Phase } from '../../checkers/history.ts';
-import { isChange } from '../../requirements/faults.ts';
+import { type FaultKind, isChange, recurs } from '../../requirements/faults.ts';
 import type { Requirements } from '../../requirements/requirements.ts';
 import type { Hdr } from '../generator/hdr.ts';
 import type { CheckResult, FaultRecord } from '../report.ts';
@@ -231,6 +231,12 @@ function aggregate(latency: Hdr, aggregation: Aggregation): number | null {
   }
 }
 
+function recoveryNote(kind: FaultKind): string {
+  if (isChange(kind)) return 'from the end of the change to the last request that failed';
+  if (recurs(kind)) return 'from the last time that it hit to the last request that failed';
+  return 'from the fault, or from its heal where that disturbed anew, to the last request that failed';
+}
+
 function judgeRecovery(fault: FaultRecord, boundMs: number): Judged {
   const { recoveredMs } = fault;
   const base = {
@@ -252,9 +258,7 @@ function judgeRecovery(fault: FaultRecord, boundMs: number): Judged {
   }
   const healedAfterMs = Math.round(fault.healedMs - fault.startMs);
   const verdict = recoveredMs <= boundMs ? 'pass' : 'fail';
-  const note = isChange(fault.kind)
-    ? `from the end of the change, which took ${healedAfterMs} ms, to the last request that failed`
-    : `from the fault to the last request that failed; the heal was complete after ${healedAfterMs} ms`;
+  const note = `${recoveryNote(fault.kind)}; the heal was complete after ${healedAfterMs} ms`;
   return { check: { ...base, verdict, note }, unjudged: null };
 }
 

@@ -88,7 +88,7 @@ describe('what is counted', () => {
     expect(Hdr.from(cell!.latency).maxMs).toBe(504);
   });
 
-  it('remembers the last failure by its intended time, the control apart', () => {
+  it('tells when requests failed, by their intended times, once a hundredth of a second, the control apart', () => {
     const recorder = record(
       ended(10, timedOut),
       ended(30, dropped),
@@ -96,7 +96,9 @@ describe('what is counted', () => {
       ended(90, { ...timedOut, inHistory: false }),
       ended(100),
     );
-    expect(recorder.lastFailureMs).toBe(originMs + 30);
+    record(ended(34, timedOut), ended(31, timedOut)).take();
+    expect(recorder.take().failuresMs.map((ms) => ms - originMs)).toEqual([10, 30, 20]);
+    expect(recorder.take().failuresMs).toEqual([]);
   });
 
   it('tells parts, phases and operations apart', () => {
