@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -83,11 +83,17 @@ describe('watchPolicies', () => {
   let watched: PolicyFile | undefined;
   let events: ({ readonly policies: Policies } | { readonly error: unknown })[];
 
+  /** At once, as editors and ConfigMaps do: who reads meanwhile finds the one text or the other. */
+  const put = async (text: string) => {
+    await writeFile(`${file}.new`, text);
+    await rename(`${file}.new`, file);
+  };
+
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'policies-'));
     file = join(directory, 'policies.yaml');
     events = [];
-    await writeFile(file, one('name: a, limit: 1, periodMs: 1000'));
+    await put(one('name: a, limit: 1, periodMs: 1000'));
   });
   afterEach(async () => {
     watched?.close();
@@ -106,20 +112,20 @@ describe('watchPolicies', () => {
 
   it('takes a change without a restart', async () => {
     const policies = await watch();
-    await writeFile(file, one('name: a, limit: 2, periodMs: 1000'));
+    await put(one('name: a, limit: 2, periodMs: 1000'));
     await until(() => policies.current().get('a')?.limit === 2);
     expect(events).toHaveLength(1);
   });
 
   it('keeps the policies when the file turns bad, says so once, and takes the next good one', async () => {
     const policies = await watch();
-    await writeFile(file, 'policies: [');
+    await put('policies: [');
     await until(() => events.length === 1);
     expect(events[0]).toHaveProperty('error');
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(events).toHaveLength(1);
     expect(policies.current().get('a')?.limit).toBe(1);
-    await writeFile(file, one('name: a, limit: 3, periodMs: 1000'));
+    await put(one('name: a, limit: 3, periodMs: 1000'));
     await until(() => policies.current().get('a')?.limit === 3);
   });
 
@@ -130,13 +136,13 @@ describe('watchPolicies', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(events).toHaveLength(1);
     expect(policies.current().get('a')?.limit).toBe(1);
-    await writeFile(file, one('name: a, limit: 1, periodMs: 1000'));
+    await put(one('name: a, limit: 1, periodMs: 1000'));
     await until(() => events.length === 2);
     expect(events[1]).toHaveProperty('policies');
   });
 
   it('does not start with a bad file', async () => {
-    await writeFile(file, 'policies: []');
+    await put('policies: []');
     await expect(watch()).rejects.toThrow(PolicyFileError);
     await rm(file);
     await expect(watch()).rejects.toThrow('ENOENT');
