@@ -44,6 +44,11 @@ export async function until(
   return true;
 }
 
+/** The time of records: monotonic, and the same for all threads of one process; ms since 1970 but for steps of the wall clock. */
+export function sharedNowMs(clock: Clock): number {
+  return monotonicOriginMs() + clock.monotonicMs();
+}
+
 /** Wall-clock ms minus monotonic ms: threads of one process share it, so their records compare. */
 export function monotonicOriginMs(): number {
   return performance.timeOrigin;

@@ -5,7 +5,7 @@
 
 import type { Phase } from '../checkers/history.ts';
 import type { ClockStep } from '../checkers/invariant.ts';
-import { type Clock, monotonicOriginMs } from '../clock.ts';
+import { type Clock, sharedNowMs } from '../clock.ts';
 import { DspError } from '../errors.ts';
 import type { FaultRun } from './faults/fault-course.ts';
 import { recoveryMs } from './faults/recovery.ts';
@@ -118,7 +118,6 @@ class LoadRun {
   #threadNumbers: readonly (number | null)[] = [];
   #startMs = 0;
   readonly #failuresMs: number[] = [];
-  #lastFailureMs = 0;
   #phase: Phase = 'prepare';
   #phaseStartMs = 0;
   #fault: string | null = null;
@@ -249,7 +248,7 @@ class LoadRun {
     const { quietMs, maxMs } = this.#plan.recover;
     const endMs = this.#phaseStartMs + maxMs;
     for (;;) {
-      const quietAtMs = Math.max(this.#lastFailureMs, this.#phaseStartMs) + quietMs;
+      const quietAtMs = this.#failuresMs.reduce((last, ms) => Math.max(last, ms), this.#phaseStartMs) + quietMs;
       const nowMs = this.#now();
       if (nowMs >= quietAtMs) return true;
       if (nowMs >= endMs) return false;
@@ -276,10 +275,7 @@ class LoadRun {
   #onProgress(workerIndex: number, message: Extract<FromGenerator, { kind: 'progress' }>): void {
     for (const batch of message.history) this.#history.add(workerIndex, batch);
     for (const cell of message.cells) this.#unsaid.add({ ...cell, part: this.#plan.parts[cell.part]?.name ?? '' });
-    for (const ms of message.failuresMs) {
-      this.#failuresMs.push(ms);
-      this.#lastFailureMs = Math.max(this.#lastFailureMs, ms);
-    }
+    this.#failuresMs.push(...message.failuresMs);
   }
 
   #tick(): void {
@@ -335,7 +331,7 @@ class LoadRun {
   }
 
   #now(): number {
-    return monotonicOriginMs() + this.#deps.clock.monotonicMs();
+    return sharedNowMs(this.#deps.clock);
   }
 
   /** Also ends when a thread fails, and when interrupted with the signal's reason. */

@@ -1,7 +1,7 @@
 /** The course of one fault: hit → hold → heal, with what was seen as witness. */
 
 import type { FaultTarget, FaultWindow } from '../../checkers/invariant.ts';
-import { type Clock, monotonicOriginMs, until } from '../../clock.ts';
+import { type Clock, sharedNowMs, until } from '../../clock.ts';
 import {
   type FaultAccess,
   type Hold,
@@ -284,10 +284,6 @@ function nobodyHit(spec: FaultSpec, { clock, instances }: FaultContext): FaultRu
   const witness = `none of the ${instances.length} instances of ${part} is ${role} now`;
   const moments = { startMs: atMs, healingMs: atMs, healedMs: atMs };
   return { kind, fault: text, instance: '', set: '', part, ...moments, hit: false, witness };
-}
-
-function sharedNowMs(clock: Clock): number {
-  return monotonicOriginMs() + clock.monotonicMs();
 }
 
 function messageOf(error: unknown): string {

@@ -5,7 +5,7 @@
  */
 
 import type { ClockStep } from '../../checkers/invariant.ts';
-import { type Clock, monotonicOriginMs } from '../../clock.ts';
+import { type Clock, sharedNowMs } from '../../clock.ts';
 
 /** The wall clock is read in whole ms, cut off. */
 const resolutionMs = 1;
@@ -61,13 +61,9 @@ export class WallClockWatch {
   }
 
   #read(): Reading {
-    const beganMs = this.#monotonicMs();
+    const beganMs = sharedNowMs(this.#clock);
     const wallMs = this.#clock.nowMs();
-    const endedMs = this.#monotonicMs();
+    const endedMs = sharedNowMs(this.#clock);
     return { leastMs: wallMs - endedMs, mostMs: wallMs + resolutionMs - beganMs, beganMs, endedMs };
-  }
-
-  #monotonicMs(): number {
-    return monotonicOriginMs() + this.#clock.monotonicMs();
   }
 }
