@@ -25,6 +25,8 @@ export function requireReach(phases: readonly string[], outOfScale: readonly str
 const effectTimeoutMs = 30_000;
 const backTimeoutMs = 180_000;
 const pollMs = 100;
+/** A process on a busy core takes its signals late. */
+const stopsWithinSeconds = 5;
 /** A process that nobody resumes goes on by itself after this. */
 const longestPauseSeconds = 300;
 
@@ -114,19 +116,27 @@ class PodFaults {
     const pod = await this.#podOf(id);
     if (pod === null) return { hit: false, seen: `${id} was not running` };
     this.#hit.set(id, pod);
-    const stop = `kill -STOP "$pid" && echo "pid $pid $(state)"; n=0
+    const stop = `kill -STOP "$pid"; n=0
+      while [ "$(state)" != T ] && [ $n -lt ${stopsWithinSeconds * 10} ]; do sleep 0.1; n=$((n+1)); done; say; n=0
       while [ "$(state)" = T ] && [ $n -lt ${longestPauseSeconds} ]; do sleep 1; n=$((n+1)); done; kill -CONT "$pid"`;
-    return this.#inject(pod, id, stop, 'T', 'stopped');
+    return this.#inject(pod, id, stop, (state) => state === 'T', 'stopped');
   }
 
   async resume(id: string): Promise<Witness> {
     const pod = this.#hit.get(id);
     if (pod === undefined) return { hit: false, seen: `${id} was not paused` };
-    return this.#inject(pod, id, 'kill -CONT "$pid" && sleep 0.2 && echo "pid $pid $(state)"', '', 'running');
+    const isRunning = (state: string) => state !== 'T' && state !== 'gone';
+    return this.#inject(pod, id, 'kill -CONT "$pid"; sleep 0.2; say', isRunning, 'running');
   }
 
   /** Runs `act` beside the instance's program, and waits for the state that the kernel then shows. */
-  async #inject(pod: Pod, id: string, act: string, wanted: string, words: string): Promise<Witness> {
+  async #inject(
+    pod: Pod,
+    id: string,
+    act: string,
+    isWanted: (state: string) => boolean,
+    words: string,
+  ): Promise<Witness> {
     const { name } = pod.metadata;
     const main = pod.spec.containers.find((container) => container.name === 'main') ?? pod.spec.containers[0];
     const container = `dsp-fault-${this.#clock.nowMs().toString(36)}-${this.#count++}`;
@@ -139,12 +149,12 @@ class PodFaults {
     await this.#until(effectTimeoutMs, async () => {
       const answer = await this.#api.call('GET', `pods/${name}/log?container=${container}`);
       said = answer.status === 200 ? answer.text.trim() : '';
-      return said !== '';
+      return lastWord.test(said);
     });
-    const state = /^pid (?<pid>\d+) (?<state>[A-Zt])/.exec(said)?.groups;
-    const hit = state !== undefined && (wanted === '' ? state.state !== 'T' : state.state === wanted);
+    const { pid, state } = lastWord.exec(said)?.groups ?? {};
+    const hit = state !== undefined && isWanted(state);
     const tookMs = (this.#clock.monotonicMs() - startMs).toFixed(0);
-    const seen = hit ? `pid ${state?.pid} of ${program} ${words} after ${tookMs} ms` : said || 'nothing was said';
+    const seen = hit ? `pid ${pid} of ${program} ${words} after ${tookMs} ms` : said || 'nothing was said';
     return { hit, seen: `pod ${name}: ${seen}` };
   }
 
@@ -185,17 +195,23 @@ function isReady({ metadata, status }: Pod): boolean {
   return ready && metadata.deletionTimestamp === undefined;
 }
 
-/** Finds the program among the pod's processes by its name, as the kernel keeps it. */
+/** The line that a script ends its search or its act with; a shell and its commands may complain before it. */
+const lastWord = /^(?:pid (?<pid>\d+) (?<state>[A-Zt]|gone)|no process of .+)$/m;
+
+/** Finds the program among the pod's processes by its name, as the kernel keeps it, and defines `say`, `lastWord`. */
 function script(program: string, act: string): string {
   const name = program.split('/').at(-1)?.slice(0, 15) ?? '';
+  // A process may end between its listing and the look at it: a redirection that fails complains in its own shell.
   // A runtime may name its main thread otherwise: then the program's file tells.
-  return `for p in /proc/[0-9]*; do
-      read -r comm <"$p/comm" 2>/dev/null || continue
-      case $comm in ${name}) ;; *) case $(tr '\\0' ' ' <"$p/cmdline" 2>/dev/null) in ${name}' '*|*/${name}' '*) ;; *) continue ;; esac ;; esac
+  return `content() { { cat "$1"; } 2>/dev/null; }
+    for p in /proc/[0-9]*; do
+      comm=$(content "$p/comm") || continue
+      case $comm in ${name}) ;; *) case $(content "$p/cmdline" | tr '\\0' ' ') in ${name}' '*|*/${name}' '*) ;; *) continue ;; esac ;; esac
       pid=\${p#/proc/}; break
     done
     [ -n "$pid" ] || { echo 'no process of ${name}'; exit 1; }
-    state() { s=$(cat "/proc/$pid/stat"); s=\${s##*) }; echo "\${s%% *}"; }
+    state() { s=$(content "/proc/$pid/stat"); s=\${s##*) }; s=\${s%% *}; echo "\${s:-gone}"; }
+    say() { echo "pid $pid $(state)"; }
     ${act}`;
 }
 

@@ -1,4 +1,9 @@
-import { expect, it } from 'vitest';
+import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { Clock } from '../../../../src/clock.ts';
 import type { Instance } from '../../../../src/deploy/deployment.ts';
 import { podFaults, requireReach } from '../../../../src/deploy/kubernetes/faults.ts';
@@ -103,11 +108,82 @@ it('a pause hits when the kernel shows the process stopped', async () => {
   expect(await faults.resume('store-redis-0')).toMatchObject({ hit: true });
 });
 
-it.each(['pid 7 S', 'no process of redis-server', ''])(
-  'a pause after which the process says %o did not hit',
-  async (log) => {
+it.each([
+  ['pid 7 S', /pid 7 S$/],
+  ['pid 7 gone', /pid 7 gone$/],
+  ['no process of redis-server', /no process/],
+  ['', /nothing was said/],
+])('a pause after which the process says %o did not hit', async (log, seen) => {
+  const api = new FakeApi();
+  api.log = log;
+  expect(await podFaults(api, instances, fakeClock()).pause('store-redis-0')).toEqual({
+    hit: false,
+    seen: expect.stringMatching(seen),
+  });
+});
+
+it('what a shell complains of, and what is said too early, is no answer', async () => {
+  const api = new FakeApi();
+  const faults = podFaults(api, instances, fakeClock());
+  api.log = 'sh: 2: cannot open /proc/660/comm: No such file\npid 7 T\n';
+  expect(await faults.pause('store-redis-0')).toMatchObject({ hit: true, seen: expect.stringContaining('pid 7 of') });
+  const clock = fakeClock();
+  const slow = podFaults(api, instances, {
+    ...clock,
+    sleep: async (ms) => {
+      await clock.sleep(ms);
+      if (clock.monotonicMs() > 1000) api.log += 'pid 8 T\n';
+    },
+  } as Clock);
+  api.log = 'sh: 2: something\n';
+  expect(await slow.pause('store-redis-0')).toMatchObject({ hit: true, seen: expect.stringContaining('pid 8 of') });
+});
+
+describe('the container that is put into a pod', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dsp-proc-'));
+  const program = join(folder, 'redis-server');
+  symlinkSync('/bin/sleep', program);
+  const victim = spawn(program, ['60']);
+  afterAll(() => {
+    victim.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  });
+
+  /** What it runs, with a /proc of the victim, of a process that has just ended, and of another. */
+  function scriptOf(patch: string | undefined): string {
+    const { ephemeralContainers } = (
+      JSON.parse(patch ?? '') as { spec: { ephemeralContainers: { command: string[] }[] } }
+    ).spec;
+    return ephemeralContainers[0]?.command.at(-1)?.replaceAll('/proc/', `${folder}/`) ?? '';
+  }
+
+  it('stops the process and lets it go on, whatever else ends meanwhile', async () => {
+    mkdirSync(join(folder, '1'));
+    symlinkSync('/proc/self', join(folder, '2'));
+    symlinkSync(`/proc/${victim.pid}`, join(folder, String(victim.pid)));
+    await expect.poll(() => readFileSync(`/proc/${victim.pid}/comm`, 'utf8')).toBe('redis-server\n');
     const api = new FakeApi();
-    api.log = log;
-    expect(await podFaults(api, instances, fakeClock()).pause('store-redis-0')).toMatchObject({ hit: false });
-  },
-);
+    const faults = podFaults(api, instances, fakeClock());
+    await faults.pause('store-redis-0');
+    await faults.resume('store-redis-0');
+    const [pause, resume] = api.patches.map(scriptOf);
+    const pausing = execFile('sh', ['-c', pause ?? '']);
+    let said = '';
+    pausing.stdout?.on('data', (text: string) => {
+      said += text;
+    });
+    await expect.poll(() => said, { timeout: 10_000 }).toBe(`pid ${victim.pid} T\n`);
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', resume ?? '']);
+    expect({ stdout, stderr }).toEqual({ stdout: `pid ${victim.pid} S\n`, stderr: '' });
+    // The first container sees that, and ends.
+    await expect.poll(() => pausing.exitCode, { timeout: 10_000 }).toBe(0);
+  });
+
+  it('says when there is no such process', async () => {
+    const api = new FakeApi();
+    await podFaults(api, instances, fakeClock()).pause('store-redis-0');
+    const script = scriptOf(api.patches[0]).replaceAll('redis-server', 'valkey-server');
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `${script} || :`]).catch((error) => error);
+    expect({ stdout, stderr }).toEqual({ stdout: 'no process of valkey-server\n', stderr: '' });
+  });
+});
