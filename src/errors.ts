@@ -215,8 +215,8 @@ export const catalogue = {
   }),
   'kubernetes.no-rights': entry<{ namespace: string; missing: readonly string[] }>({
     exitCode: 4,
-    meaning: 'The cluster does not allow what a deployment does.',
-    what: ({ namespace, missing }) => `in namespace ${namespace} you may not: ${missing.join(', ')}`,
+    meaning: 'The cluster does not allow what a deployment, or a bench of it, does.',
+    what: ({ namespace, missing }) => `in namespace ${namespace} you may not ${missing.join('; ')}`,
     mend: ({ namespace }) =>
       `ask the cluster's administrator for a role with these rights in ${namespace}, or give another --namespace`,
   }),

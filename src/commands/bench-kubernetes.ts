@@ -55,6 +55,7 @@ export async function benchInCluster(
 ): Promise<FiledRun> {
   const { kubernetesDeployment } = await import('../deploy/kubernetes/instances.ts');
   const { requireReach } = await import('../deploy/kubernetes/faults.ts');
+  const { checkBenchRights } = await import('../deploy/kubernetes/rights.ts');
   const { runInCluster } = await import('../deploy/kubernetes/run-bench.ts');
   const record = deployedRecord(project);
   const plan = atFullScale(await readPlan(project));
@@ -63,6 +64,7 @@ export async function benchInCluster(
   }
   const phases = settings.faults ?? plan.requirements.faults ?? [];
   requireReach(phases, outOfScale(plan, phases));
+  await checkBenchRights(record, terminal.interrupt);
   const deployment = await kubernetesDeployment(project, record, plan.topology);
   const ready = image ?? (await buildBenchImage(record, registry ?? null, terminal));
   const order: BenchOrder = { plan, deployment, settings };

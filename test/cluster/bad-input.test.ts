@@ -1,6 +1,8 @@
 /** What a deployment says when the cluster, or what it is given, is not as it should be; and that a rerun goes on. */
 
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { absent, dsp, kubectl, makeProject, removeProject, sweep } from './cluster.ts';
 
@@ -48,7 +50,6 @@ describe.skipIf(absent !== null)(`bad input${absent === null ? '' : ` (skipped: 
       contexts: [{ name: 'gone', context: { cluster: 'gone', user: 'u' } }],
       users: [{ name: 'u', user: {} }],
     });
-    const { writeFileSync } = await import('node:fs');
     const path = `${project}/../gone.kubeconfig`;
     writeFileSync(path, config);
     const { exitCode, err } = await dsp(project, deployArgs(), { KUBECONFIG: path });
@@ -58,9 +59,7 @@ describe.skipIf(absent !== null)(`bad input${absent === null ? '' : ` (skipped: 
 
   it('no pulumi: 4, and where it is to be had', async () => {
     const path = (process.env.PATH ?? '').split(':');
-    const { execa } = await import('execa');
     const { stdout } = await execa('sh', ['-c', 'command -v kubectl']);
-    const { mkdirSync, symlinkSync } = await import('node:fs');
     mkdirSync(`${project}/../only`, { recursive: true });
     symlinkSync(stdout, `${project}/../only/kubectl`);
     const without = path.filter((folder) => !stdout.startsWith(`${folder}/`)).concat(`${project}/../only`);

@@ -26,7 +26,7 @@ export function benchObjects(objects: BenchObjects): unknown {
   const items = [
     { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { 'input.json': input } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
-    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules },
+    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules: jobRules },
     {
       apiVersion: `${rbac}/v1`,
       kind: 'RoleBinding',
@@ -46,7 +46,7 @@ export function benchObjects(objects: BenchObjects): unknown {
 }
 
 /** To see pods, to kill one, to put a container into one that pauses it, and to restart or scale what makes them. */
-const rules = [
+export const jobRules = [
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'delete'] },
   { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
   { apiGroups: [''], resources: ['pods/ephemeralcontainers'], verbs: ['patch'] },

@@ -52,6 +52,15 @@ function changeOf(metadata: StepEventMetadata): Change | null {
   return { operation, resource: describe(named), properties };
 }
 
+/** What the engine writes in its events where a secret stands. */
+const masked = '[secret]';
+
+function textsOf({ new: state }: StepEventMetadata): Readonly<Record<string, string>> {
+  const isShown = (entry: [string, unknown]): entry is [string, string] =>
+    typeof entry[1] === 'string' && entry[1] !== masked;
+  return Object.fromEntries(Object.entries(state?.outputs ?? {}).filter(isShown));
+}
+
 /** Listens to one operation of the engine. */
 export class EngineLog {
   readonly #tell: (line: string) => void;
@@ -61,6 +70,7 @@ export class EngineLog {
   readonly #failed = new Set<string>();
   readonly #problems: { readonly urn: string; readonly message: string }[] = [];
   #unchanged = 0;
+  #outputs: Readonly<Record<string, string>> = {};
 
   /** `tell` gets a line when a resource is done; a preview tells nothing. */
   constructor(tell: (line: string) => void, nowMs: () => number) {
@@ -72,6 +82,7 @@ export class EngineLog {
     const { resourcePreEvent, resOutputsEvent, resOpFailedEvent, diagnosticEvent } = event;
     if (resourcePreEvent) this.#begin(resourcePreEvent.metadata);
     if (resOutputsEvent) this.#done(resOutputsEvent.metadata);
+    if (resOutputsEvent?.metadata.type === 'pulumi:pulumi:Stack') this.#outputs = textsOf(resOutputsEvent.metadata);
     if (resOpFailedEvent) this.#failed.add(resOpFailedEvent.metadata.urn);
     if (diagnosticEvent?.severity === 'error') {
       const message = withoutColour(diagnosticEvent.message).trim();
@@ -101,6 +112,11 @@ export class EngineLog {
   /** What was said about no object: an error of the program, or of Pulumi itself. */
   get otherProblems(): readonly string[] {
     return this.#problems.filter(({ urn }) => !parseUrn(urn).isObject).map(({ message }) => message);
+  }
+
+  /** What the program returned, as far as it is text and no secret. */
+  get outputs(): Readonly<Record<string, string>> {
+    return this.#outputs;
   }
 
   #begin(metadata: StepEventMetadata): void {

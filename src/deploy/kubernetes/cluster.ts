@@ -132,52 +132,18 @@ export async function checkReachable(context: string, signal: AbortSignal): Prom
   await kubectl(context, ['get', '--raw', '/version', '--request-timeout', '10s'], { signal });
 }
 
+/** Who may not look, as with rights in one namespace alone, is taken to name one that is there. */
 export async function namespaceExists({ context, namespace }: Cluster): Promise<boolean> {
-  const found = await kubectl(context, ['get', 'namespace', namespace, '--ignore-not-found', '--output', 'name']);
-  return found.trim() !== '';
+  try {
+    const found = await kubectl(context, ['get', 'namespace', namespace, '--ignore-not-found', '--output', 'name']);
+    return found.trim() !== '';
+  } catch (error) {
+    if (isForbidden(error)) return true;
+    throw error;
+  }
 }
 
-/** What a deployment does in its namespace: verb, resource, API group. */
-const needed: readonly (readonly [verb: string, resource: string, group: string])[] = [
-  ['create', 'statefulsets', 'apps'],
-  ['create', 'deployments', 'apps'],
-  ['create', 'jobs', 'batch'],
-  ['create', 'services', ''],
-  ['create', 'configmaps', ''],
-  ['create', 'secrets', ''],
-  ['create', 'serviceaccounts', ''],
-  ['create', 'poddisruptionbudgets', 'policy'],
-  ['create', 'networkpolicies', 'networking.k8s.io'],
-  ['list', 'pods', ''],
-];
-
-const makeNamespace = ['create', 'namespaces', ''] as const;
-
-/**
- * Whether the namespace is there. Throws `kubernetes.no-rights` with every right that a deployment in it misses, and
- * `kubernetes.unreachable` when nobody answers.
- */
-export async function checkNamespace(cluster: Cluster, signal: AbortSignal): Promise<boolean> {
-  // Asked at once: each question costs the start of a kubectl.
-  const [exists, missing] = await Promise.all([namespaceExists(cluster), missingRights(cluster, signal)]);
-  const inTheWay = missing.filter((right) => right !== makeNamespace || !exists);
-  if (inTheWay.length === 0) return exists;
-  const words = inTheWay.map(([verb, resource]) => `${verb} ${resource}`);
-  throw new DspError('kubernetes.no-rights', { namespace: cluster.namespace, missing: words });
-}
-
-async function missingRights(cluster: Cluster, signal: AbortSignal): Promise<typeof needed> {
-  const wanted = [...needed, makeNamespace];
-  const reviews = wanted.map(([verb, resource, group]) => ({
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SelfSubjectAccessReview',
-    spec: { resourceAttributes: { verb, resource, group, namespace: cluster.namespace } },
-  }));
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: reviews });
-  // One answer a review, in their order.
-  const output = ['--output', 'jsonpath={.status.allowed} '];
-  const args = ['create', '--validate=false', '--filename', '-', ...output];
-  const answer = await kubectl(cluster.context, args, { input, signal });
-  const allowed = answer.trim().split(/\s+/);
-  return wanted.filter((_, index) => allowed[index] !== 'true');
+/** Whether the cluster refused a request of kubectl for want of a right. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof DspError && error.code === 'kubernetes.refused' && error.message.includes('(Forbidden)');
 }

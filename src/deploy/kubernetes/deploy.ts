@@ -9,10 +9,11 @@ import type { Plan } from '../../plan/plan.ts';
 import { pathsOf } from '../local/paths.ts';
 import { bundlePath } from '../local/resolve.ts';
 import { type Change, EngineLog } from './changes.ts';
-import { type Cluster, checkNamespace } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
 import { failureOf } from './failure.ts';
 import { type DeploymentRecord, type Home, homeOf, makeHome, readRecord, writeRecord } from './home.ts';
 import { provideImages } from './images.ts';
+import { checkNamespace } from './rights.ts';
 import { readyStackSecrets } from './secrets.ts';
 import { findCluster, type Place, stackName, withKubeconfig, withLock } from './session.ts';
 import { chosenBackend, openStack, programPath, type Stack } from './workspace.ts';
@@ -49,15 +50,12 @@ export async function deployKubernetes(
     await writeRecord(home, { ...record, settled: false });
     const log = new EngineLog(report, () => clock.monotonicMs());
     const operate = () => stack.up({ onEvent: log.onEvent, signal, suppressProgress: true, suppressOutputs: true });
-    const { outputs } = await carryOut(plan, cluster, stack, options, log, operate);
+    await carryOut(plan, cluster, stack, options, log, operate);
     await writeRecord(home, { ...record, settled: true });
-    const urls = Object.entries(outputs).flatMap(([part, { value, secret }]) =>
-      typeof value === 'string' && !secret ? [[part, value] as const] : [],
-    );
     return {
       ...cluster,
       stack: stack.name,
-      endpoints: Object.fromEntries(urls),
+      endpoints: log.outputs,
       changes: log.changes,
       unchanged: log.unchanged,
     };

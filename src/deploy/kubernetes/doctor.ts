@@ -5,8 +5,9 @@ import { DspError } from '../../errors.ts';
 import type { Check } from '../doctor-check.ts';
 import { findExecutable, isAtLeast } from '../engines.ts';
 import { searchBuilder } from './builder.ts';
-import { type Cluster, checkNamespace, checkReachable, chooseContext } from './cluster.ts';
+import { type Cluster, checkReachable, chooseContext } from './cluster.ts';
 import { homeOf, readRecord } from './home.ts';
+import { checkNamespace } from './rights.ts';
 
 export interface ClusterNeeds {
   readonly project: string | null;

@@ -3,7 +3,7 @@
 import { execa } from 'execa';
 import { DspError } from '../../errors.ts';
 import type { LogLine } from '../local/logs.ts';
-import { kubectl, type Pod } from './cluster.ts';
+import { isForbidden, kubectl, type Pod } from './cluster.ts';
 import { type DeploymentRecord, homeOf, readRecord } from './home.ts';
 import { podsOf } from './status.ts';
 
@@ -36,8 +36,11 @@ export async function readPodLogs({ record, pods }: KubernetesLogs, lines: numbe
 async function lastLines(record: DeploymentRecord, pod: Pod, lines: number): Promise<readonly LogLine[]> {
   const source = pod.metadata.name;
   const args = ['--namespace', record.namespace, 'logs', source, '--container', 'main', `--tail=${lines}`];
-  // A pod whose container has not started yet has no log.
-  const text = await kubectl(record.context, args).catch(() => '');
+  const text = await kubectl(record.context, args).catch((error: unknown) => {
+    if (isForbidden(error)) throw error;
+    // A pod whose container has not started yet has no log.
+    return '';
+  });
   return text === '' ? [] : text.split('\n').map((line) => ({ source, text: line }));
 }
 

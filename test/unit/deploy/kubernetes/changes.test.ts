@@ -40,6 +40,19 @@ it('gathers changes of objects, counts what stays, and says when each is done', 
   expect(told).toEqual(['  ~ updated  StatefulSet store-redis (0.5 s)']);
 });
 
+it('knows what the program returned, but for secrets and what is no text', () => {
+  const type = 'pulumi:pulumi:Stack';
+  const urn = 'urn:pulumi:c.n::shop::pulumi:pulumi:Stack::shop-c.n';
+  const outputs = { store: 'http://store-api.n.svc:8080', key: '[secret]', size: 3 };
+  const { log } = listen([
+    { resourcePreEvent: step('same', urn, { type, new: { outputs: {} } }) },
+    { resOutputsEvent: step('same', urn, { type, new: { outputs } }) },
+    { resOutputsEvent: step('same', object, { new: { outputs: { replicas: 'three' } } }) },
+  ]);
+  expect(log.outputs).toEqual({ store: 'http://store-api.n.svc:8080' });
+  expect(listen([]).log.outputs).toEqual({});
+});
+
 it('counts a replacement once', () => {
   const { log } = listen([
     { resourcePreEvent: step('delete-replaced', object) },
