@@ -111,7 +111,8 @@ describe.skipIf(!hasCompiler)('a loss of power of a real Redis', { timeout: 60_0
     const { witness, lostWrites } = await losePower({ appendfsync: 'no', rpoMs: 0 });
     expect(witness.seen).toMatch(/appendonly\.aof\.1\.incr\.aof cut by [1-9]\d* bytes to the 0 that were synced/);
     expect(lostWrites.verdict).toBe('violated');
-    expect(lostWrites.violations[0]).toMatch(/ms before the power of store-redis-0/);
+    // Writes go on until the power is gone, which takes some ms from its call.
+    expect(lostWrites.violations[0]).toMatch(/ms (before|after) the power of store-redis-0/);
   });
 
   it('takes the last moments where a sync follows once a second, which was declared', async () => {
