@@ -21,28 +21,31 @@ export interface Rule {
   readonly resourceNames?: readonly string[];
 }
 
-const everything = ['get', 'list', 'watch', 'create', 'patch', 'delete'];
+const written = ['get', 'create', 'patch', 'delete'];
+/** Of what is waited for, or looked for by its label. Few may list every secret of a namespace. */
+const watched = ['get', 'list', 'watch', 'create', 'patch', 'delete'];
 
 /** What a deployment takes from its first resource to its last, with a look at what failed in between. */
 const ofDeployments: readonly Rule[] = [
-  { apiGroups: ['apps'], resources: ['statefulsets', 'deployments'], verbs: everything },
-  { apiGroups: ['batch'], resources: ['jobs'], verbs: everything },
-  { apiGroups: [''], resources: ['services', 'configmaps', 'secrets', 'serviceaccounts'], verbs: everything },
-  { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: everything },
-  { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: everything },
+  { apiGroups: ['apps'], resources: ['statefulsets', 'deployments'], verbs: watched },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: watched },
+  { apiGroups: [''], resources: ['services'], verbs: watched },
+  { apiGroups: [''], resources: ['configmaps', 'secrets', 'serviceaccounts'], verbs: written },
+  { apiGroups: ['policy'], resources: ['poddisruptionbudgets'], verbs: written },
+  { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: written },
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
   { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
   { apiGroups: [''], resources: ['events'], verbs: ['list'] },
   { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'delete'] },
 ];
 
-/** Nobody may give a Job rights that he has not himself. */
+/** What its objects are made and taken away with, and what the Job does: nobody may give away rights that he has not. */
 const ofBenches: readonly Rule[] = [
   ...jobRules,
-  { apiGroups: ['batch'], resources: ['jobs'], verbs: everything },
-  { apiGroups: [''], resources: ['secrets', 'serviceaccounts'], verbs: everything },
-  { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: everything },
-  { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles', 'rolebindings'], verbs: everything },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: watched },
+  { apiGroups: [''], resources: ['secrets', 'serviceaccounts'], verbs: watched },
+  { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: watched },
+  { apiGroups: ['rbac.authorization.k8s.io'], resources: ['roles', 'rolebindings'], verbs: watched },
   { apiGroups: [''], resources: ['pods/exec'], verbs: ['create'] },
 ];
 
