@@ -57,8 +57,8 @@ const makeNamespace: Right = { verb: 'create', resource: 'namespaces', group: ''
  */
 export async function checkNamespace(cluster: Cluster, signal: AbortSignal): Promise<boolean> {
   // Asked at once: each question costs the start of a kubectl.
-  const [exists, listed] = await Promise.all([namespaceExists(cluster), listRules(cluster, signal)]);
-  await demand(cluster, [...rightsOf(ofDeployments), ...(exists ? [] : [makeNamespace])], listed, signal);
+  const [exists, rules] = await Promise.all([namespaceExists(cluster), listRules(cluster, signal)]);
+  await demand(cluster, [...rightsOf(ofDeployments), ...(exists ? [] : [makeNamespace])], rules, signal);
   return exists;
 }
 
@@ -70,14 +70,12 @@ export async function checkBenchRights(cluster: Cluster, signal: AbortSignal): P
 async function demand(
   cluster: Cluster,
   wanted: readonly Right[],
-  { rules, isWhole }: Listed,
+  rules: readonly Rule[],
   signal: AbortSignal,
 ): Promise<void> {
-  const open = notGranted(wanted, rules);
-  const missing = isWhole ? open : await refused(cluster, open, signal);
-  if (missing.length > 0) {
-    throw new DspError('kubernetes.no-rights', { namespace: cluster.namespace, missing: inWords(missing) });
-  }
+  const missing = await denied(cluster, notGranted(wanted, rules), signal);
+  if (missing.length === 0) return;
+  throw new DspError('kubernetes.no-rights', { namespace: cluster.namespace, missing: inWords(missing) });
 }
 
 /** Each right that the rules grant. */
@@ -109,28 +107,25 @@ export function notGranted(wanted: readonly Right[], rules: readonly Rule[]): re
   );
 }
 
-interface Listed {
-  readonly rules: readonly Rule[];
-  /** What decides in a cluster need not be able to list its rules. */
-  readonly isWhole: boolean;
-}
-
-/** One answer for all rights. No rules, and not all, where nobody may ask for them. */
-async function listRules({ context, namespace }: Cluster, signal: AbortSignal): Promise<Listed> {
+/**
+ * One answer for all rights, which may leave some out: what decides in a cluster need not be able to list its rules.
+ * Empty where nobody may ask for them.
+ */
+async function listRules({ context, namespace }: Cluster, signal: AbortSignal): Promise<readonly Rule[]> {
   const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace } };
   try {
-    const { status } = JSON.parse(await create(context, review, 'json', signal)) as {
-      readonly status: { readonly resourceRules: readonly Rule[] | null; readonly incomplete: boolean };
+    const answer = JSON.parse(await create(context, review, 'json', signal)) as {
+      readonly status: { readonly resourceRules: readonly Rule[] | null };
     };
-    return { rules: status.resourceRules ?? [], isWhole: !status.incomplete };
+    return answer.status.resourceRules ?? [];
   } catch (error) {
-    if (error instanceof DspError && error.code === 'kubernetes.refused') return { rules: [], isWhole: false };
+    if (error instanceof DspError && error.code === 'kubernetes.refused') return [];
     throw error;
   }
 }
 
-/** Those that the cluster denies, asked for one by one. */
-async function refused(
+/** Those that the cluster denies. Each is asked for by itself, which is the last word on it. */
+async function denied(
   { context, namespace }: Cluster,
   rights: readonly Right[],
   signal: AbortSignal,

@@ -22,7 +22,7 @@ it.each([
   expect(notGranted(wanted, rules)).toEqual(open);
 });
 
-describe('a cluster that does not list its rules', () => {
+describe('a cluster that does not list all its rules', () => {
   const folder = mkdtempSync(join(tmpdir(), 'dsp-kubectl-'));
   afterEach(() => {
     vi.unstubAllEnvs();
@@ -49,7 +49,7 @@ describe('a cluster that does not list its rules', () => {
 
   const cluster = { context: 'c', namespace: 'n' };
   const { signal } = new AbortController();
-  const partial = `console.log(JSON.stringify({ status: { incomplete: true, resourceRules: [
+  const partial = `console.log(JSON.stringify({ status: { resourceRules: [
     { verbs: ['*'], apiGroups: ['apps'], resources: ['*'] }] } }));`;
 
   it('is asked for each right that its rules leave open, by subresource too', async () => {
