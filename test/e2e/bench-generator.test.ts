@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LoadPlan, LoadResult } from '../../src/bench/load.ts';
 import type { Phase } from '../../src/checkers/history.ts';
-import { monotonicOriginMs, systemClock } from '../../src/clock.ts';
+import { sharedNowMs, systemClock } from '../../src/clock.ts';
 import {
   compiled,
   deps,
@@ -18,7 +18,7 @@ import {
 const { runLoad } = await compiled<typeof import('../../src/bench/load.ts')>('src/bench/load');
 const { total } = await compiled<typeof import('../../src/bench/results/figures.ts')>('src/bench/results/figures');
 const unprepared = new URL('../fixtures/bench-pattern/unprepared.js', import.meta.url).href;
-const nowMs = () => monotonicOriginMs() + systemClock.monotonicMs();
+const nowMs = () => sharedNowMs(systemClock);
 const inPhase = (result: LoadResult, phase: Phase) => total(result.cells.filter((cell) => cell.phase === phase));
 const sumOf = (result: LoadResult) => total(result.cells);
 

@@ -10,7 +10,7 @@ import type {
   WorkloadResponse,
 } from '../../src/bench/generator/workload.ts';
 import type { HistoryEntry, Phase } from '../../src/checkers/history.ts';
-import { monotonicOriginMs, systemClock } from '../../src/clock.ts';
+import { sharedNowMs, systemClock } from '../../src/clock.ts';
 import { seededRandom } from '../../src/random.ts';
 
 export type Answer = { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string };
@@ -96,9 +96,9 @@ export class Drive {
   async #send(request: WorkloadRequest, phase: Phase): Promise<void> {
     const { part } = this.#context;
     const { operation, key, value } = request;
-    const sentMs = now();
+    const sentMs = sharedNowMs(systemClock);
     const response = await this.#exchange(request).catch(() => null);
-    const answeredMs = response === null ? null : now();
+    const answeredMs = response === null ? null : sharedNowMs(systemClock);
     const { outcome, result } = this.#run.judge(request, response);
     this.history.push({ part, operation, key, value, sentMs, answeredMs, outcome, result, phase });
   }
@@ -114,8 +114,4 @@ export class Drive {
       outgoing.end(body);
     });
   }
-}
-
-function now(): number {
-  return monotonicOriginMs() + systemClock.monotonicMs();
 }

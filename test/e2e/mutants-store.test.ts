@@ -7,7 +7,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FaultWindow, InvariantResult } from '../../src/checkers/invariant.ts';
-import { monotonicOriginMs, systemClock } from '../../src/clock.ts';
+import { sharedNowMs, systemClock } from '../../src/clock.ts';
 import { exactly } from '../../src/requirements/requirements.ts';
 import invariants from '../../templates/sharded-redis/invariants.ts';
 import workload from '../../templates/sharded-redis/workload.ts';
@@ -92,13 +92,13 @@ async function replicatedStore(
   return {
     handle,
     async failOver() {
-      const startMs = monotonicOriginMs() + systemClock.monotonicMs();
+      const startMs = sharedNowMs(systemClock);
       serving = null;
       for (const connection of waiting) connection.disconnect();
       await Promise.all([primary.kill(), link.cut()]);
       await replica.client.replicaof('NO', 'ONE');
       serving = replica;
-      const healedMs = monotonicOriginMs() + systemClock.monotonicMs();
+      const healedMs = sharedNowMs(systemClock);
       return {
         kind: 'kill',
         instance: 'store-redis-0',

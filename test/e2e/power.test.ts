@@ -6,7 +6,7 @@
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { FaultWindow, InvariantResult } from '../../src/checkers/invariant.ts';
-import { monotonicOriginMs, systemClock } from '../../src/clock.ts';
+import { sharedNowMs, systemClock } from '../../src/clock.ts';
 import type { Instrumentation, Witness } from '../../src/deploy/deployment.ts';
 import { deployLocal } from '../../src/deploy/local/deploy.ts';
 import { faultAccess } from '../../src/deploy/local/faults.ts';
@@ -63,16 +63,24 @@ async function losePower({ appendfsync, rpoMs, instrumented = 'power', leastMs =
   const context = { part: 'store', sizing: { mode: 'store', totalMiB: 0.04 }, options: {}, requirements, seed: 5 };
   const offeredLoad = { read: 100, write: 300 };
   const drive = new Drive(workload, { ...context, offeredLoad, workerIndex: 0, workerCount: 1 }, server.port);
-  const beganMs = now();
+  const beganMs = sharedNowMs(systemClock);
   const loading = drive.load(leastMs > 0 ? 20_000 : 2000, 8, 5);
-  const isEnough = () => drive.history.length > 300 && now() - beganMs >= leastMs;
+  const isEnough = () => drive.history.length > 300 && sharedNowMs(systemClock) - beganMs >= leastMs;
   await until('some writes', isEnough);
   const access = faultAccess(project, systemClock);
-  const startMs = now();
+  const startMs = sharedNowMs(systemClock);
   const witness = await access.cutPower(id);
   expect(await access.restart(id)).toMatchObject({ hit: true });
   const fault: FaultWindow = {
-    ...{ kind: 'power', instance: id, set: 'store-redis', part: 'store', startMs, healedMs: now(), hit: witness.hit },
+    ...{
+      kind: 'power',
+      instance: id,
+      set: 'store-redis',
+      part: 'store',
+      startMs,
+      healedMs: sharedNowMs(systemClock),
+      hit: witness.hit,
+    },
   };
   drive.stop();
   await loading;
@@ -93,10 +101,6 @@ function storeOver(client: Redis): Handler {
   };
 }
 
-function now(): number {
-  return monotonicOriginMs() + systemClock.monotonicMs();
-}
-
 describe.skipIf(!hasCompiler)('a loss of power of a real Redis', { timeout: 60_000 }, () => {
   it('takes nothing that was acknowledged after an fsync', async () => {
     const { witness, lostWrites } = await losePower({ appendfsync: 'always', rpoMs: 0 });
@@ -111,8 +115,8 @@ describe.skipIf(!hasCompiler)('a loss of power of a real Redis', { timeout: 60_0
     const { witness, lostWrites } = await losePower({ appendfsync: 'no', rpoMs: 0 });
     expect(witness.seen).toMatch(/appendonly\.aof\.1\.incr\.aof cut by [1-9]\d* bytes to the 0 that were synced/);
     expect(lostWrites.verdict).toBe('violated');
-    // Writes go on until the power is gone, which takes some ms from its call.
-    expect(lostWrites.violations[0]).toMatch(/ms (before|after) the power of store-redis-0/);
+    // Of a few keys a write may have been acknowledged while the power went.
+    expect(lostWrites.violations).toContainEqual(expect.stringMatching(/ms before the power of store-redis-0/));
   });
 
   it('takes the last moments where a sync follows once a second, which was declared', async () => {

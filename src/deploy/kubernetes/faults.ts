@@ -198,12 +198,12 @@ function isReady({ metadata, status }: Pod): boolean {
 /** The line that a script ends its search or its act with; a shell and its commands may complain before it. */
 const lastWord = /^(?:pid (?<pid>\d+) (?<state>[A-Zt]|gone)|no process of .+)$/m;
 
-/** Finds the program among the pod's processes by its name, as the kernel keeps it, and defines `say`, `lastWord`. */
+/** Finds the program among the pod's processes by its name, as the kernel keeps it; `act` ends with `say`, its last word. */
 function script(program: string, act: string): string {
   const name = program.split('/').at(-1)?.slice(0, 15) ?? '';
-  // A process may end between its listing and the look at it: a redirection that fails complains in its own shell.
+  // A process may end between its listing and the look at it: cat can be silenced, a redirection of the shell's can't.
   // A runtime may name its main thread otherwise: then the program's file tells.
-  return `content() { { cat "$1"; } 2>/dev/null; }
+  return `content() { cat "$1" 2>/dev/null; }
     for p in /proc/[0-9]*; do
       comm=$(content "$p/comm") || continue
       case $comm in ${name}) ;; *) case $(content "$p/cmdline" | tr '\\0' ' ') in ${name}' '*|*/${name}' '*) ;; *) continue ;; esac ;; esac

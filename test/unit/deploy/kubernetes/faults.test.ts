@@ -1,14 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Clock } from '../../../../src/clock.ts';
 import type { Instance } from '../../../../src/deploy/deployment.ts';
 import { podFaults, requireReach } from '../../../../src/deploy/kubernetes/faults.ts';
 import type { Answer, Api } from '../../../../src/deploy/kubernetes/in-cluster.ts';
 import { faultKinds } from '../../../../src/requirements/faults.ts';
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts';
 
 const instances: readonly Instance[] = [0, 1].map((ordinal) => ({
   id: `store-redis-${ordinal}`,
@@ -140,24 +140,24 @@ it('what a shell complains of, and what is said too early, is no answer', async 
 });
 
 describe('the container that is put into a pod', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dsp-proc-'));
-  const program = join(folder, 'redis-server');
-  symlinkSync('/bin/sleep', program);
-  const victim = spawn(program, ['60']);
-  afterAll(() => {
-    victim.kill('SIGKILL');
-    rmSync(folder, { recursive: true });
-  });
-
-  /** What it runs, with a /proc of the victim, of a process that has just ended, and of another. */
-  function scriptOf(patch: string | undefined): string {
-    const { ephemeralContainers } = (
-      JSON.parse(patch ?? '') as { spec: { ephemeralContainers: { command: string[] }[] } }
-    ).spec;
-    return ephemeralContainers[0]?.command.at(-1)?.replaceAll('/proc/', `${folder}/`) ?? '';
+  /** What it runs, with processes of a folder's in place of the pod's. */
+  function scriptOf(patch: string | undefined, folder: string): string {
+    interface Patch {
+      readonly spec: { readonly ephemeralContainers: readonly { readonly command: readonly string[] }[] };
+    }
+    const { spec } = JSON.parse(patch ?? '') as Patch;
+    return spec.ephemeralContainers[0]?.command.at(-1)?.replaceAll('/proc/', `${folder}/`) ?? '';
   }
 
   it('stops the process and lets it go on, whatever else ends meanwhile', async () => {
+    const folder = temporaryFolder('proc');
+    const program = join(folder, 'redis-server');
+    symlinkSync('/bin/sleep', program);
+    const victim = spawn(program, ['60']);
+    onTestFinished(() => {
+      victim.kill('SIGKILL');
+    });
+    // One that has just ended, another, and the one that is meant.
     mkdirSync(join(folder, '1'));
     symlinkSync('/proc/self', join(folder, '2'));
     symlinkSync(`/proc/${victim.pid}`, join(folder, String(victim.pid)));
@@ -166,24 +166,25 @@ describe('the container that is put into a pod', () => {
     const faults = podFaults(api, instances, fakeClock());
     await faults.pause('store-redis-0');
     await faults.resume('store-redis-0');
-    const [pause, resume] = api.patches.map(scriptOf);
-    const pausing = execFile('sh', ['-c', pause ?? '']);
+    const [pause = '', resume = ''] = api.patches.map((patch) => scriptOf(patch, folder));
+    const pausing = execFile('sh', ['-c', pause]);
     let said = '';
     pausing.stdout?.on('data', (text: string) => {
       said += text;
     });
     await expect.poll(() => said, { timeout: 10_000 }).toBe(`pid ${victim.pid} T\n`);
-    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', resume ?? '']);
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', resume]);
     expect({ stdout, stderr }).toEqual({ stdout: `pid ${victim.pid} S\n`, stderr: '' });
     // The first container sees that, and ends.
     await expect.poll(() => pausing.exitCode, { timeout: 10_000 }).toBe(0);
   });
 
   it('says when there is no such process', async () => {
+    const folder = temporaryFolder('proc');
+    mkdirSync(join(folder, '1'));
     const api = new FakeApi();
     await podFaults(api, instances, fakeClock()).pause('store-redis-0');
-    const script = scriptOf(api.patches[0]).replaceAll('redis-server', 'valkey-server');
-    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `${script} || :`]).catch((error) => error);
-    expect({ stdout, stderr }).toEqual({ stdout: 'no process of valkey-server\n', stderr: '' });
+    const ended = promisify(execFile)('sh', ['-c', scriptOf(api.patches[0], folder)]);
+    await expect(ended).rejects.toMatchObject({ code: 1, stdout: 'no process of redis-server\n', stderr: '' });
   });
 });
