@@ -72,15 +72,13 @@ async function losePower({ appendfsync, rpoMs, instrumented = 'power', leastMs =
   const witness = await access.cutPower(id);
   expect(await access.restart(id)).toMatchObject({ hit: true });
   const fault: FaultWindow = {
-    ...{
-      kind: 'power',
-      instance: id,
-      set: 'store-redis',
-      part: 'store',
-      startMs,
-      healedMs: sharedNowMs(systemClock),
-      hit: witness.hit,
-    },
+    kind: 'power',
+    instance: id,
+    set: 'store-redis',
+    part: 'store',
+    startMs,
+    healedMs: sharedNowMs(systemClock),
+    hit: witness.hit,
   };
   drive.stop();
   await loading;
@@ -121,7 +119,11 @@ describe.skipIf(!hasCompiler)('a loss of power of a real Redis', { timeout: 60_0
 
   it('takes the last moments where a sync follows once a second, which was declared', async () => {
     // A busy machine may take longer for the second.
-    const { witness, lostWrites } = await losePower({ appendfsync: 'everysec', rpoMs: 5000, leastMs: 8000 });
+    const lose = () => losePower({ appendfsync: 'everysec', rpoMs: 5000, leastMs: 8000 });
+    let outcome = await lose();
+    // Right after a sync there is nothing to take.
+    for (let tries = 1; tries < 3 && outcome.witness.seen.includes('cut by 0 bytes'); tries++) outcome = await lose();
+    const { witness, lostWrites } = outcome;
     expect(witness.seen).toMatch(/cut by [1-9]\d* bytes to the [1-9]\d* that were synced/);
     expect([lostWrites.verdict, lostWrites.violations]).toEqual(['held', []]);
     expect(lostWrites.note).toMatch(/0 lost, and [1-9]\d* more within/);
